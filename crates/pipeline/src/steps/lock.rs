@@ -21,6 +21,11 @@ use crate::engine::values;
 /// How long a branch waits where nothing is said: ten years, in milliseconds.
 const FOR_EVER_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
+/// Before the name of a resource.
+const RESOURCE: &str = "Resource: ";
+/// The plugin's exception for whoever has waited too long.
+const TOO_LATE: &str = "org.jenkins.plugins.lockableresources.queue.LockWaitTimeoutException";
+
 /// What is locked in a run, and who waits.
 #[derive(Default)]
 pub(crate) struct Locks {
@@ -60,12 +65,16 @@ struct Wanted {
     wish: LockWish,
     /// As the plugin calls it.
     description: String,
+    /// The names that are no labels.
+    resources: Vec<String>,
+    /// How long it is waited for, as the plugin says it.
+    most: Option<String>,
 }
 
 impl Wanted {
     fn too_late(&self) -> Fault {
-        let most = duration::in_words(self.wish.most_ms.unwrap_or(FOR_EVER_MS));
-        Fault::abort(format!("[{}] was not free within {most}", self.description))
+        let (what, most) = (&self.description, self.most.as_deref().unwrap_or("ten years"));
+        Fault::raised(TOO_LATE, format!("[{what}] timed out waiting for resource allocation after {most}"))
     }
 }
 
@@ -75,7 +84,7 @@ impl Wanted {
 /// so that of those who ask for one of a label one goes at a time.
 pub(crate) async fn lock(call: StepCall) -> Result<Value, Fault> {
     let wanted = wanted(&call)?;
-    let Wanted { wish: LockWish { names, .. }, description } = &wanted;
+    let Wanted { wish: LockWish { names, .. }, description, .. } = &wanted;
     let body = call.args.body()?;
     call.say(&format!("Trying to acquire lock on [{description}]"));
     let Some(lock) = acquire(&call, &wanted).await? else {
@@ -101,6 +110,7 @@ pub(crate) async fn lock(call: StepCall) -> Result<Value, Fault> {
 
 /// Where the block runs: what was had is told in a variable.
 fn within(call: &StepCall, names: &[String], variable: Option<String>) -> Scope {
+    let variable = variable.map(|name| name.trim().to_owned());
     let Some(variable) = variable.filter(|name| !name.is_empty()) else { return call.scope.clone() };
     let each = names.iter().enumerate().map(|(at, name)| (format!("{variable}{at}"), name.clone()));
     let all = (variable.clone(), names.join(","));
@@ -117,8 +127,12 @@ async fn acquire(call: &StepCall, wanted: &Wanted) -> Result<Option<RequestId>, 
         match have {
             Ok(None) if !skips => {}
             have => {
-                if !matches!(have, Ok(Some(_))) {
-                    release(core, names);
+                match have {
+                    // What nobody had was not there: it is there as long as somebody has it.
+                    Ok(Some(_)) => wanted.resources.iter().for_each(|resource| {
+                        call.say(&format!("Resource [{resource}] did not exist. Created."));
+                    }),
+                    _ => release(core, names),
                 }
                 return have;
             }
@@ -126,7 +140,8 @@ async fn acquire(call: &StepCall, wanted: &Wanted) -> Result<Option<RequestId>, 
     } else if skips {
         return Ok(None);
     }
-    call.say(&format!("[{}] is not free, waiting for execution ...", wanted.description));
+    let most = wanted.most.as_ref().map(|most| format!(" (timeout: {most})")).unwrap_or_default();
+    call.say(&format!("[{}] is not free, waiting for execution ...{most}", wanted.description));
     if !is_first {
         wait(core, wanted).await?;
     }
@@ -196,13 +211,13 @@ fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
             names.push(name.clone());
         }
     }
-    let description = parts.iter().map(|(_, words)| words.as_str()).collect::<Vec<_>>().join(", ");
+    let most = most(call)?;
     let wish = LockWish {
         names,
         priority: call.args.opt_int("priority")?.unwrap_or(0),
         newest_first: call.args.flag("inversePrecedence", false)?,
         skips: false,
-        most_ms: most_ms(call)?,
+        most_ms: most.as_ref().map(|(ms, _)| *ms),
     };
     if wish.newest_first && wish.priority != 0 {
         return Err(Fault::illegal(
@@ -215,7 +230,14 @@ fn wanted(call: &StepCall) -> Result<Wanted, Fault> {
             MAX_LOCK_BYTES >> 10
         )));
     }
-    Ok(Wanted { wish, description })
+    let description = match call.args.get("extra").is_some_and(Value::truth) {
+        true => parts.iter().map(|(_, words)| format!("{{{words}}}")).collect::<Vec<_>>().join(","),
+        false if wish.priority != 0 => format!("{}, Priority: {}", parts[0].1, wish.priority),
+        false => parts[0].1.clone(),
+    };
+    let is_resource = |name: &&String| parts.iter().any(|(of, words)| of == *name && words.starts_with(RESOURCE));
+    let resources = wish.names.iter().filter(is_resource).cloned().collect();
+    Ok(Wanted { wish, description, resources, most: most.map(|(_, words)| words) })
 }
 
 /// Which of several resources is had makes no difference here, but a word that says nothing is an error.
@@ -232,12 +254,14 @@ fn selectable(call: &StepCall) -> Result<(), Fault> {
     }
 }
 
-/// How long it is waited for; `None`: as long as it takes.
-fn most_ms(call: &StepCall) -> Result<Option<u64>, Fault> {
+/// How long it is waited for, in milliseconds and as it is said; `None`: as long as it takes.
+fn most(call: &StepCall) -> Result<Option<(u64, String)>, Fault> {
     let most = call.args.opt_int("timeoutForAllocateResource")?.and_then(|most| u64::try_from(most).ok());
     let Some(amount) = most.filter(|most| *most > 0) else { return Ok(None) };
     let unit = call.args.opt_text("timeoutUnit")?.unwrap_or_else(|| "MINUTES".to_owned());
-    duration::to_ms(amount, &unit).map(Some).ok_or_else(|| Fault::illegal(format!("unknown unit of time {unit}")))
+    let ms = duration::to_ms(amount, &unit.to_uppercase());
+    let ms = ms.ok_or_else(|| Fault::illegal(format!("Invalid timeoutUnit: {unit}")))?;
+    Ok(Some((ms, format!("{amount} {}", unit.to_lowercase()))))
 }
 
 /// The resource that some fields name, and how the plugin calls it.
@@ -252,7 +276,7 @@ fn one(fields: &[(String, Value)]) -> Result<Option<(String, String)>, Fault> {
     let quantity = field("quantity").filter(|quantity| quantity != "0");
     match (field("resource"), field("label")) {
         (Some(_), Some(_)) => Err(Fault::illegal("Label and resource name cannot be specified simultaneously.")),
-        (Some(resource), None) => Ok(Some((resource.clone(), format!("Resource: {resource}")))),
+        (Some(resource), None) => Ok(Some((resource.clone(), format!("{RESOURCE}{resource}")))),
         (None, Some(label)) => {
             let quantity = quantity.map(|quantity| format!(", Quantity: {quantity}")).unwrap_or_default();
             Ok(Some((label.clone(), format!("Label: {label}{quantity}"))))

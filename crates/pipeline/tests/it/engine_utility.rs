@@ -329,9 +329,9 @@ fn branches_exclude_each_other() {
             c: { lock(label: 'pool', quantity: 2, extra: [[resource: 'x']]) { work() } }, d: { lock('other') { echo 'beside' } }
         echo \"most ${most}\"");
     ran.is(Outcome::Success)
-        .has("Trying to acquire lock on [Resource: x]")
+        .has("Trying to acquire lock on [Resource: x]\n")
         .has("[Resource: x] is not free, waiting for execution ...")
-        .has("Lock acquired on [Label: pool, Quantity: 2, Resource: x]")
+        .has("Lock acquired on [{Label: pool, Quantity: 2},{Resource: x}]")
         .has("Lock released on resource [Resource: x]")
         .has("got x x")
         .has("beside")
@@ -347,7 +347,14 @@ fn branches_exclude_each_other() {
         .lacks("not this");
     run("parallel a: { lock('x') { sleep 100 } }, b: { sleep 1; lock(resource: 'x', timeoutForAllocateResource: 2, timeoutUnit: 'SECONDS') { } }")
         .is(Outcome::Failure)
-        .has("[Resource: x] was not free within 2 sec");
+        .has("[Resource: x] is not free, waiting for execution ... (timeout: 2 seconds)")
+        .has("[Resource: x] timed out waiting for resource allocation after 2 seconds");
+    run("lock(resource: 'a', extra: [[resource: 'b'], [label: 'c']], variable: ' v ') { echo \"had $v\" }")
+        .is(Outcome::Success)
+        .has("Trying to acquire lock on [{Resource: a},{Resource: b},{Label: c}]\nResource [a] did not exist. Created.\nResource [b] did not exist. Created.\nLock acquired on [")
+        .lacks("[c] did not")
+        .has("had a,b,c");
+    run("lock(resource: 'a', priority: 3) { }").has("Lock acquired on [Resource: a, Priority: 3]");
     run("lock([:]) { }").is(Outcome::Failure).has("Either resource label or resource name must be specified.");
     let newest = "def order = []
         parallel a: { lock(resource: 'x', inversePrecedence: true) { sleep 9 } }, b: { sleep 1; lock('x') { order << 'b' } },
@@ -377,7 +384,7 @@ fn runs_exclude_each_other() {
         try { timeout(time: 3, unit: 'SECONDS') { lock('x') { } } } catch (e) { echo 'too long' }
         lock('x') { echo 'mine' }")
         .is(Outcome::Success)
-        .has("[Resource: x] was not free within 2 sec")
+        .has("[Resource: x] timed out waiting for resource allocation after 2 seconds")
         .has("too long")
         .has("mine");
     // Branches of the run stand in one line before that.

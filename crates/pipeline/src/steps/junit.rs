@@ -29,19 +29,15 @@ pub(crate) async fn junit(call: StepCall) -> Result<Value, Fault> {
     };
     // Most likely it failed before it came to its tests: that is said already.
     let has_failed = call.core.run.result() == Some(Outcome::Failure);
-    let lack = match (count, tests.total()) {
-        (0, _) => Some("No test report files were found. Configuration error?"),
-        (_, 0) if has_failed => None,
-        (_, 0) => Some("None of the test reports contained any result"),
-        _ => None,
-    };
-    match lack {
-        Some(lack) if !allow_empty => {
-            call.say(lack);
-            return Err(Fault::abort(lack));
+    let lacks = [
+        (count == 0, "No test report files were found. Configuration error?"),
+        (tests.total() == 0 && !has_failed, "None of the test reports contained any result"),
+    ];
+    for (_, lack) in lacks.iter().filter(|(is_so, _)| *is_so) {
+        call.say(lack);
+        if !allow_empty {
+            return Err(Fault::abort(*lack));
         }
-        Some(lack) => call.say(lack),
-        None => {}
     }
     mark(&call, tests)?;
     Ok(summary(tests))

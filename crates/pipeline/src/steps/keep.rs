@@ -115,18 +115,18 @@ async fn record(call: &StepCall, files: FileSet) -> Result<Value, Fault> {
 }
 
 /// `archive '**/*.jar'`: the old step; nothing found is no error.
+///
+/// Source: `ArtifactArchiverStepExecution` of workflow-basic-steps.
 pub(crate) async fn archive(call: StepCall) -> Result<Value, Fault> {
-    let files = FileSet {
-        dir: call.cwd()?,
-        includes: call.args.text("includes")?,
-        excludes: call.args.opt_text("excludes")?.unwrap_or_default(),
-        default_excludes: true,
-        case_sensitive: true,
-    };
+    let (includes, excludes) = (call.args.text("includes")?, call.args.opt_text("excludes")?.unwrap_or_default());
+    let but = if excludes.is_empty() { String::new() } else { format!(", excluding \"{excludes}\"") };
+    let nothing = format!("No files found to archive for pattern \"{includes}\"{but}; continuing.");
+    let files = FileSet { dir: call.cwd()?, includes, excludes, default_excludes: true, case_sensitive: true };
     let job = call.node()?.job;
+    call.say("The archive step is deprecated, please use archiveArtifacts instead.");
     match call.ask(Request::Archive { job, files, below: None, allow_empty: true }).await? {
         Reply::Count(0) => {
-            call.say("No artifacts found");
+            call.say(&nothing);
             Ok(Value::Null)
         }
         Reply::Count(_) | Reply::Done => Ok(Value::Null),

@@ -24,6 +24,10 @@ fn artifacts() {
         .is(Outcome::Failure)
         .has("No artifacts found that match the file pattern \"none\"");
     steps("archiveArtifacts artifacts: 'none', allowEmptyArchive: true").is(Outcome::Success);
+    steps("archive includes: 'none/', excludes: 'pants'\narchive 'none/'")
+        .is(Outcome::Success)
+        .has("The archive step is deprecated, please use archiveArtifacts instead.\nNo files found to archive for pattern \"none/\", excluding \"pants\"; continuing.")
+        .has("No files found to archive for pattern \"none/\"; continuing.");
     let ran = steps("writeFile file: 'm', text: 'y'; step([$class: 'ArtifactArchiver', artifacts: 'm'])");
     assert_eq!(ran.archived["m"], "y");
 }

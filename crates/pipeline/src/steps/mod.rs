@@ -422,9 +422,17 @@ async fn run_def(
 impl StepCall {
     /// The node, or what Jenkins says where there is none.
     pub(crate) fn node(&self) -> Result<Rc<Node>, Fault> {
-        let text = "Required context class hudson.FilePath is missing\nPerhaps you forgot to surround the step with a step \
-                    that provides this, such as: node";
-        self.scope.node.clone().ok_or_else(|| Fault::raised(NO_NODE, text))
+        self.scope.node.clone().ok_or_else(|| self.without_node())
+    }
+
+    /// What Jenkins says where there is no node.
+    fn without_node(&self) -> Fault {
+        let step = &self.args.step;
+        let text = format!(
+            "Required context class hudson.FilePath is missing\nPerhaps you forgot to surround the {step} step with a step \
+             that provides this, such as: node"
+        );
+        Fault::raised(NO_NODE, text)
     }
 
     /// The working folder.

@@ -41,7 +41,7 @@ fn sh_shows_its_label() {
 fn sh_without_a_node_says_what_is_missing() {
     run("sh 'x'")
         .is(Outcome::Failure)
-        .has("Perhaps you forgot to surround the step with a step that provides this, such as: node");
+        .has("Perhaps you forgot to surround the sh step with a step that provides this, such as: node");
 }
 
 #[test]

@@ -118,7 +118,7 @@ async fn bind(call: &StepCall, index: usize, Binding { id, to }: &Binding, bound
         None => None,
     };
     if file.is_none() && is_needed && to.file_name().is_some() {
-        return Err(Fault::raised(NO_NODE, NO_PLACE));
+        return Err(call.without_node());
     }
     if let Some(file) = &file {
         bound.folders.push((file.job, file.dir.clone()));
@@ -234,7 +234,7 @@ async fn unbind(core: &Rc<Core>, scope: &Scope, folders: Vec<(JobId, String)>) {
 }
 
 async fn unpack(call: &StepCall, archive: &str, file: Option<&SecretFile>) -> Result<String, Fault> {
-    let Some(file) = file else { return Err(Fault::raised(NO_NODE, NO_PLACE)) };
+    let Some(file) = file else { return Err(call.without_node()) };
     let folder = format!("{}/unpacked", file.dir);
     let env = vec![("ARCHIVE".to_owned(), archive.to_owned()), ("FOLDER".to_owned(), folder.clone())];
     match run_script(&call.core, &call.scope, UNPACK, env).await? {
@@ -309,7 +309,7 @@ async fn start_agent(
     let mut keys = Vec::new();
     for (index, id) in ids.iter().enumerate() {
         let file = secret_file(&call.scope, call.id, 0, format!("key-{index}"), SecretContent::KeyWithAskpass);
-        let Some(file) = file else { return Err(Fault::raised(NO_NODE, NO_PLACE)) };
+        let Some(file) = file else { return Err(call.without_node()) };
         if folders.is_empty() {
             folders.push((file.job, file.dir.clone()));
         }

@@ -48,7 +48,7 @@ impl Throwable {
     }
 
     /// `getSuppressed()`, where there are some.
-    pub(crate) fn suppressed(&self) -> Option<Rc<List>> {
+    pub fn suppressed(&self) -> Option<Rc<List>> {
         self.facts.iter().find_map(|(name, value)| match value {
             Value::List(list) if &**name == SUPPRESSED => Some(list.clone()),
             _ => None,

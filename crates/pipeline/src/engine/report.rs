@@ -12,7 +12,7 @@ use super::{Core, RunEnd};
 
 /// Most lines of a stack trace that are shown.
 const TRACE_LINES: usize = 20;
-/// Most causes of an error that are shown.
+/// Most causes of an error that are shown, and most of what was thrown beside one.
 const MAX_CAUSES: usize = 20;
 /// Longest source line that is shown, in characters.
 const LONGEST_SHOWN: usize = 500;
@@ -22,24 +22,31 @@ fn head(class: &str, message: &str) -> String {
     if message.is_empty() { class.to_owned() } else { format!("{class}: {message}") }
 }
 
-/// What it was thrown for, the first cause first, and the word behind which it stands itself.
+/// What stands before it: what it was thrown for, the first cause first, what was thrown beside each, and the word behind which it stands.
 ///
 /// Source: `hudson.Functions.printStackTrace`.
-fn causes(fault: &Fault) -> String {
-    let cause = |value: &Value| match value {
-        Value::Object(object) => object.throwable().map(|thrown| thrown.cause),
+fn before(fault: &Fault) -> String {
+    let throwable = |value: &Value| match value {
+        Value::Object(object) => object.throwable().map(|thrown| (object.class.name.to_string(), thrown)),
         _ => None,
     };
-    let all: Vec<_> = std::iter::successors(fault.value().and_then(|value| cause(&value)), cause)
-        .take_while(|value| !value.is_null())
-        .take(MAX_CAUSES)
-        .collect();
-    let one = |value: &Value| {
-        let Value::Object(object) = value else { return String::new() };
-        let message = object.throwable().map(|thrown| thrown.message).filter(|message| !message.is_null());
-        head(&object.class.name, &message.map(|message| message.to_text()).unwrap_or_default()) + "\nCaused: "
+    let words = |value: &Value| {
+        let Some((class, thrown)) = throwable(value) else { return String::new() };
+        let message = Some(thrown.message).filter(|message| !message.is_null());
+        head(&class, &message.map(|message| message.to_text()).unwrap_or_default())
     };
-    all.iter().rev().map(one).collect()
+    let cause = |value: &Value| throwable(value).map(|(_, thrown)| thrown.cause).filter(|cause| !cause.is_null());
+    let all: Vec<_> = std::iter::successors(fault.value(), cause).take(MAX_CAUSES + 1).collect();
+    let mut text = String::new();
+    for (at, value) in all.iter().enumerate().rev() {
+        let beside = throwable(value).and_then(|(_, thrown)| thrown.suppressed());
+        for other in beside.map(|list| list.snapshot()).unwrap_or_default().iter().take(MAX_CAUSES) {
+            text += &format!("Also:   {}\n", words(other));
+        }
+        text += if at + 1 < all.len() { "Caused: " } else { "" };
+        text += &if at > 0 { words(value) + "\n" } else { String::new() };
+    }
+    text
 }
 
 impl Core {
@@ -56,7 +63,7 @@ impl Core {
             _ if fault.is_limit() => format!("ERROR: {}{}", fault.message(), self.trace(fault)),
             class => {
                 let message = fault.message();
-                causes(fault) + &head(&class, &message) + &self.trace(fault)
+                before(fault) + &head(&class, &message) + &self.trace(fault)
             }
         };
         if let Some(hint) = fault.hint() {

@@ -388,6 +388,14 @@ fn what_ended_a_step_is_asked_as_in_jenkins() {
         .has("term xterm");
 }
 
+/// Source: `hudson.Functions.printStackTrace`.
+#[test]
+fn what_was_thrown_beside_an_exception_is_told() {
+    run("def m = new Exception('normal', new Error('deep'))\nm.addSuppressed(new RuntimeException('beside'))\nthrow m")
+        .is(Outcome::Failure)
+        .has("java.lang.Error: deep\nAlso:   java.lang.RuntimeException: beside\nCaused: java.lang.Exception: normal\n\tat ");
+}
+
 #[test]
 fn who_ends_a_run_with_a_result_of_ones_own() {
     let thrown =

@@ -30,6 +30,9 @@ pub(super) fn sole(entry: &Entry) -> &'static str {
 
 /// Keeps what a step was asked for, and runs its block.
 pub(super) async fn record(call: StepCall, entry: &'static Entry) -> Result<Value, Fault> {
+    if entry.name == "mail" {
+        addressed(&call)?;
+    }
     let arguments = arguments(&call.args.named);
     let (Support::Recorded(level) | Support::Delivered(level)) = entry.support else { return Ok(Value::Null) };
     note(&call, entry.name, level, arguments);
@@ -37,6 +40,23 @@ pub(super) async fn record(call: StepCall, entry: &'static Entry) -> Result<Valu
         Some(_) => call.run_body(&call.scope).await,
         None => Ok(answer(&call, entry.name)),
     }
+}
+
+/// A mail that nobody could send is an error.
+///
+/// Source: `MailStep` of workflow-basic-steps. The class `Mailer` that the step stands for writes its text itself.
+fn addressed(call: &StepCall) -> Result<(), Fault> {
+    let is_given = |name: &&str| call.args.get(name).is_some_and(|value| !value.to_text().trim().is_empty());
+    if call.args.get("recipients").is_some() || call.core.facts.planning {
+        return Ok(());
+    }
+    if !["subject", "body"].iter().all(is_given) {
+        return Err(Fault::abort("Email not sent. All mandatory properties must be supplied ('subject', 'body')."));
+    }
+    if !["to", "cc", "bcc"].iter().any(is_given) {
+        return Err(Fault::abort("Email not sent. No recipients of any kind specified ('to', 'cc', 'bcc')."));
+    }
+    Ok(())
 }
 
 /// Says what is kept, once why nothing more is done, and tells it as an event.

@@ -49,6 +49,20 @@ fn a_message_is_recorded_and_warned_of_once() {
     assert_eq!(recorded(&ran), expected);
 }
 
+/// Source: `MailStep` of workflow-basic-steps.
+#[test]
+fn a_mail_that_could_not_be_sent_is_an_error() {
+    let fails = |source: &str, text: &str| {
+        run(source).is(Outcome::Failure).has(text).lacks("Recorded: ");
+    };
+    let lacks = "Email not sent. All mandatory properties must be supplied ('subject', 'body').";
+    fails("mail to: 'a@b', body: 'x'", lacks);
+    fails("mail to: 'a@b', subject: 'x', body: ' '", lacks);
+    let nobody = "Email not sent. No recipients of any kind specified ('to', 'cc', 'bcc').";
+    fails("mail subject: 'x', body: 'y', to: ''", nobody);
+    run("mail subject: 'x', body: 'y', bcc: 'a@b'").is(Outcome::Success).has("Recorded: mail [");
+}
+
 #[test]
 fn what_scripts_do_with_an_answer_works() {
     run("def r = slackSend(channel: '#ci', message: 'x')\nr.addReaction('tada')\nslackSend channel: r.threadId, message: 'y'\n\

@@ -93,6 +93,9 @@ const SHIMS: &[(&str, &str)] = &[
     ("java.util.stream.Collectors", shim!("collectors")),
     ("java.util.stream.Stream", shim!("stream")),
     ("org.apache.commons.csv.CSVFormat", shim!("csv_format")),
+    ("org.apache.maven.model.Dependency", shim!("maven_dependency")),
+    ("org.apache.maven.model.Model", shim!("maven_model")),
+    ("org.apache.maven.model.Parent", shim!("maven_parent")),
 ];
 
 /// Other names of the same classes.

@@ -283,7 +283,7 @@ const KNOWN: &[(&str, &[&str])] = &[
 ];
 
 /// Packages whose classes need no import.
-/// Groovy's own, and what a plugin of Jenkins imports into every pipeline.
+/// Groovy's own, and what plugins of Jenkins import into every pipeline.
 const DEFAULT_PACKAGES: &[&str] = &[
     "java.lang.",
     "java.util.",
@@ -291,8 +291,9 @@ const DEFAULT_PACKAGES: &[&str] = &[
     "java.net.",
     "groovy.lang.",
     "groovy.util.",
-    // `ReadCSVStep` of pipeline-utility-steps.
+    // `ReadCSVStep` and `ReadMavenPomStep` of pipeline-utility-steps.
     "org.apache.commons.csv.",
+    "org.apache.maven.model.",
 ];
 
 const INTERFACES: &[&str] = &[

@@ -62,65 +62,6 @@ class Mf$SimpleManifest {
     Map entries
 }
 
-class Maven$Parent {
-    String groupId
-    String artifactId
-    String version
-    String relativePath
-
-    String toString() { "${groupId}:${artifactId}:pom:${version}" }
-}
-
-class Maven$Dependency {
-    String groupId
-    String artifactId
-    String version
-    String type
-    String classifier
-    String scope
-    String systemPath
-    String optional
-    List exclusions
-
-    String toString() { "Dependency {groupId=${groupId}, artifactId=${artifactId}, version=${version}, type=${type}}" }
-}
-
-class Maven$Model {
-    String modelVersion
-    String groupId
-    String artifactId
-    String version
-    String packaging
-    String name
-    String description
-    String url
-    String inceptionYear
-    Maven$Parent parent
-    Map properties
-    List modules
-    List dependencies
-    List profiles
-    List licenses
-    List developers
-    List contributors
-    List repositories
-    List pluginRepositories
-    List mailingLists
-    Map prerequisites
-    Map dependencyManagement
-    Map build
-    Map reporting
-    Map organization
-    Map scm
-    Map ciManagement
-    Map issueManagement
-    Map distributionManagement
-    String lost
-
-    String getId() { "${groupId ?: parent?.groupId}:${artifactId}:${packaging}:${version ?: parent?.version}" }
-    String toString() { id }
-}
-
 class User {
     String id
     String fullName
@@ -196,7 +137,7 @@ def changeSet(List rows) {
 }
 
 def dependency(Map one) {
-    def made = new Maven$Dependency(type: 'jar', exclusions: [])
+    def made = new org.apache.maven.model.Dependency()
     for (name in ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'optional', 'exclusions']) {
         if (one[name] != null) {
             made[name] = one[name]
@@ -206,16 +147,12 @@ def dependency(Map one) {
 }
 
 def parentOf(Map one) {
-    new Maven$Parent(
+    new org.apache.maven.model.Parent(
         groupId: one.groupId, artifactId: one.artifactId, version: one.version, relativePath: one.relativePath ?: '../pom.xml')
 }
 
 def model(Map read) {
-    def made = new Maven$Model(packaging: 'jar', properties: [:])
-    for (name in ['modules', 'dependencies', 'profiles', 'licenses', 'developers', 'contributors', 'mailingLists', 'repositories',
-            'pluginRepositories']) {
-        made[name] = []
-    }
+    def made = new org.apache.maven.model.Model()
     for (name in ['modelVersion', 'groupId', 'artifactId', 'version', 'packaging', 'name', 'description', 'url', 'inceptionYear',
             'modules', 'profiles', 'licenses', 'developers', 'contributors', 'mailingLists', 'prerequisites', 'repositories',
             'pluginRepositories',
@@ -244,7 +181,7 @@ def shown(object, List names, Map implied = [:]) {
     all
 }
 
-def modelMap(Maven$Model model) {
+def modelMap(org.apache.maven.model.Model model) {
     if (model.lost) {
         return ['$lost': model.lost]
     }
@@ -252,12 +189,12 @@ def modelMap(Maven$Model model) {
         'inceptionYear', 'organization', 'licenses', 'developers', 'contributors', 'mailingLists', 'prerequisites', 'modules', 'scm',
         'issueManagement', 'ciManagement', 'distributionManagement', 'properties', 'dependencyManagement', 'dependencies',
         'repositories', 'pluginRepositories', 'build', 'reporting', 'profiles'], [packaging: 'jar'])
-    if (all.parent instanceof Maven$Parent) {
+    if (all.parent instanceof org.apache.maven.model.Parent) {
         all.parent = shown(all.parent, ['groupId', 'artifactId', 'version', 'relativePath'], [relativePath: '../pom.xml'])
     }
     if (all.dependencies) {
         def names = ['groupId', 'artifactId', 'version', 'type', 'classifier', 'scope', 'systemPath', 'exclusions', 'optional']
-        all.dependencies = all.dependencies.collect { it instanceof Maven$Dependency ? shown(it, names, [type: 'jar']) : it }
+        all.dependencies = all.dependencies.collect { it instanceof org.apache.maven.model.Dependency ? shown(it, names, [type: 'jar']) : it }
     }
     all
 }
@@ -286,6 +223,6 @@ return [
     files: { List rows -> found(rows) },
     manifest: { Map main, Map entries -> new Mf$SimpleManifest(main: main, entries: entries) },
     model: { Map read -> model(read) },
-    modelMap: { it instanceof Maven$Model ? modelMap(it) : null },
+    modelMap: { it instanceof org.apache.maven.model.Model ? modelMap(it) : null },
     response: { int status, String content, Map headers -> new Http$Response(status: status, content: content, headers: headers) },
 ]

@@ -164,6 +164,30 @@ fn a_model_of_maven_is_read() {
         .has("none.xml does not exist.");
 }
 
+/// Jenkins' plugin imports the package into every pipeline.
+#[test]
+fn a_model_has_the_class_that_maven_has() {
+    let source = r#"writeFile file: 'pom.xml', text: '<project><artifactId>a</artifactId><parent><groupId>g</groupId></parent></project>'
+        Model read = readMavenPom()
+        Parent up = read.parent
+        Dependency more = new Dependency(groupId: 'g', artifactId: 'b', version: '2')
+        read.addDependency(more)
+        writeMavenPom model: read
+        echo "${readMavenPom().dependencies[0]} ${up.groupId} ${read.getClass().name}"
+        def made = new Model()
+        made.artifactId = 'n'
+        made.properties.p = 'q'
+        writeMavenPom model: made, file: 'n.xml'
+        def again = readMavenPom(file: 'n.xml')
+        echo "again ${again.artifactId} ${again.properties} ${again.packaging} ${made.dependencies}""#;
+    steps(source)
+        .is(Outcome::Success)
+        .has("Dependency {groupId=g, artifactId=b, version=2, type=jar} g org.apache.maven.model.Model")
+        .has("again n [p:q] jar []");
+    let own = "class Model { def name = 'own' }\necho new Model().name";
+    run(own).is(Outcome::Success).has("\nown\n");
+}
+
 #[test]
 fn a_model_is_written_as_maven_writes_it() {
     let ran = steps(

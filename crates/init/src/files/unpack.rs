@@ -115,10 +115,12 @@ impl<'a> Unpack<'a> {
         let mut seen = 0u64;
         while let Some(record) = entries.next_entry().map_err(broken)? {
             seen += 1;
-            let name = record.file_path();
-            let kind = if record.is_dir() { Kind::Folder } else { Kind::File };
+            let path = record.file_path();
+            // Programs of Windows write their own separators, and Jenkins reads them so.
+            let name: Vec<u8> = path.as_bytes().iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect();
+            let kind = if name.ends_with(b"/") { Kind::Folder } else { Kind::File };
             // Jenkins leaves permissions out, and makes files of links.
-            let item = Item { name: name.as_bytes(), kind, mode: None };
+            let item = Item { name: &name, kind, mode: None };
             if record.flags().is_encrypted() {
                 return Err(failed(io::Error::other("it is encrypted")));
             }

@@ -29,6 +29,7 @@ pub(crate) use class::INHERITS_CONSTRUCTORS;
 pub use class::{ClassPlan, FieldPlan};
 pub use function::{Capture, Function, FunctionKind, Handler, Op, Parameter, Site, Type};
 use mentions::Mentions;
+pub use starred::static_members;
 pub use types::ClassIndex;
 pub(crate) use types::primitive;
 use types::{Names, in_package};

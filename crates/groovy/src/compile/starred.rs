@@ -70,13 +70,12 @@ const COLLECTIONS: &[&str] = &[
 ];
 const TIME_UNIT: &[&str] = &["DAYS", "HOURS", "MICROSECONDS", "MILLISECONDS", "MINUTES", "NANOSECONDS", "SECONDS"];
 
-/// Whether a class has a static member of that name.
-pub(super) fn has_static(class: &str, member: &str) -> bool {
-    let members = match class {
+/// Names of the static members of a class; none: it is not one of these.
+pub fn static_members(class: &str) -> &'static [&'static str] {
+    match class {
         "java.lang.Math" => MATH,
         "java.util.Collections" => COLLECTIONS,
         "java.util.concurrent.TimeUnit" => TIME_UNIT,
-        _ => return false,
-    };
-    members.contains(&member)
+        _ => &[],
+    }
 }

@@ -139,7 +139,8 @@ impl Names {
     /// The class and the member that a name without a class stands for.
     pub(super) fn static_import(&self, name: &str) -> Option<(Text, Text)> {
         let starred = || {
-            let has = |class: &&Text| self.index.has_static(class, name) || super::starred::has_static(class, name);
+            let has =
+                |class: &&Text| self.index.has_static(class, name) || super::static_members(class).contains(&name);
             let class = self.static_stars.iter().find(has)?;
             Some((class.clone(), name.into()))
         };

@@ -143,8 +143,12 @@ impl<'a> Walk<'a> {
         } else {
             self.facts.imported.insert(name, import.path.clone());
         }
-        // Methods of a class that is not in the file.
-        self.facts.library |= import.is_static && import.star;
+        if import.is_static && import.star {
+            let members = groovy::compile::static_members(&import.path);
+            members.iter().for_each(|member| self.define(&(*member).into()));
+            // Or methods of a class that is not in the file.
+            self.facts.library |= members.is_empty();
+        }
     }
 
     fn annotations(&mut self, annotations: &[Annotation]) {

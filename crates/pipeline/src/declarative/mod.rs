@@ -5,7 +5,7 @@ mod find;
 pub(crate) mod messages;
 pub mod model;
 mod parse;
-mod pattern;
+pub(crate) mod pattern;
 mod report;
 mod shape;
 mod unroll;

@@ -1,5 +1,7 @@
 //! Ant's path patterns as `when { branch 'release/**' }` uses them: `?` and `*` within one part, `**` for any number of
-//! parts. A pattern that ends in `/` means everything below.
+//! parts. A `/` at its end says nothing: that it means everything below is a rule of Ant's sets of files.
+//!
+//! Source: `SelectorUtils.matchPath` of Ant.
 
 /// Does `path` match `pattern`? The time is bounded by the product of the two lengths.
 pub fn matches(pattern: &str, path: &str, case_sensitive: bool) -> bool {
@@ -7,11 +9,7 @@ pub fn matches(pattern: &str, path: &str, case_sensitive: bool) -> bool {
         return false;
     }
     let fold = |s: &str| if case_sensitive { s.to_owned() } else { s.to_lowercase() };
-    let mut pattern = fold(pattern);
-    if pattern.ends_with('/') {
-        pattern.push_str("**");
-    }
-    let path = fold(path);
+    let (pattern, path) = (fold(pattern), fold(path));
     let pattern: Vec<Vec<char>> = parts(&pattern).map(|p| p.chars().collect()).collect();
     let path: Vec<Vec<char>> = parts(&path).map(|p| p.chars().collect()).collect();
     wild(&pattern, &path, |p| p[..] == ['*', '*'], |p, s| part_matches(p, s))
@@ -65,7 +63,8 @@ mod tests {
         check("release-*", "release-1/x", false);
         check("release/**", "release/1/x", true);
         check("release/**", "release", true);
-        check("release/", "release/1/x", true);
+        check("release/", "release/1/x", false);
+        check("release/", "release", true);
         check("**/*.js", "a.js", true);
         check("**/*.js", "x/y/a.js", true);
         check("**/*.js", "x/y/a.ts", false);

@@ -3,18 +3,19 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
+use groovy::value::Pattern;
 use model::change::Change;
-use regex::{Regex, RegexBuilder};
 
 use super::glob;
 use super::interpreter::Interpreter;
 use crate::declarative::model::{Condition, ConditionKind, When, WhenTest};
+use crate::declarative::pattern;
 use crate::engine::fault::Fault;
 use crate::engine::scope::Scope;
 use crate::globals::changes;
 
-/// Largest compiled regular expression, in bytes.
-const REGEX_BYTES: usize = 1 << 20;
+/// Java's `MULTILINE` and `DOTALL`.
+const LINES: i32 = 8 | 32;
 
 /// Do the conditions hold? They are looked at in order, up to the first that does not.
 pub(super) async fn holds(it: &Rc<Interpreter>, scope: &Scope, when: &When) -> Result<bool, Fault> {
@@ -57,10 +58,26 @@ fn one<'a>(
     })
 }
 
-/// The regular expression that comes of a pattern.
-fn regex(pattern: &str, whole: &str) -> Result<Regex, Fault> {
-    let built = RegexBuilder::new(whole).size_limit(REGEX_BYTES).build();
-    built.map_err(|e| Fault::illegal(format!("‘{pattern}’ is not a pattern: {e}")))
+/// A regular expression of Java.
+struct Regex(Pattern);
+
+impl Regex {
+    fn new(source: &str, flags: i32) -> Result<Self, Fault> {
+        pattern::check(source).map_err(bad)?;
+        Pattern::new(source, flags).map(Regex).map_err(|e| bad(format!("{e}\n{source}")))
+    }
+
+    fn is_whole(&self, text: &str) -> Result<bool, Fault> {
+        Ok(self.0.matches(text).map_err(|e| bad(e.0))?.is_some())
+    }
+
+    fn is_in(&self, text: &str) -> Result<bool, Fault> {
+        Ok(self.0.find(text, 0).map_err(|e| bad(e.0))?.is_some())
+    }
+}
+
+fn bad(why: String) -> Fault {
+    Fault::raised("java.util.regex.PatternSyntaxException", why)
 }
 
 /// So much of a message is looked at: no step of a pattern is counted.
@@ -68,6 +85,16 @@ const MOST_OF_MESSAGE: usize = 64 << 10;
 
 fn beginning(message: &str) -> &str {
     &message[..message.floor_char_boundary(MOST_OF_MESSAGE)]
+}
+
+/// Whether something holds of one of these; they are looked at up to that one.
+fn any<T>(all: impl IntoIterator<Item = T>, holds: impl Fn(T) -> Result<bool, Fault>) -> Result<bool, Fault> {
+    for one in all {
+        if holds(one)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A condition about the facts of the run.
@@ -123,7 +150,7 @@ impl Asked<'_> {
         let Some(actual) = actual else { return Ok(false) };
         match comparator.to_ascii_uppercase().as_str() {
             "EQUALS" => Ok(pattern == actual),
-            "REGEXP" => Ok(regex(&pattern, &format!(r"\A(?:{pattern})\z"))?.is_match(actual)),
+            "REGEXP" => Regex::new(&pattern, 0)?.is_whole(actual),
             _ => Ok(glob::matches(&pattern, actual, false)),
         }
     }
@@ -156,12 +183,11 @@ impl Asked<'_> {
     /// Source: `ChangeLogConditional` of pipeline-model-definition.
     async fn changelog(&self) -> Result<bool, Fault> {
         let pattern = self.text("pattern").await?.unwrap_or_default();
-        let title = regex(&pattern, &format!(r"\A(?:{pattern})\z"))?;
-        let within = regex(&pattern, &format!(r"(?ms)^[^\r\n]*?{pattern}[^\r\n]*?$"))?;
-        let changes = self.changes().await?;
-        Ok(changes
-            .iter()
-            .any(|change| title.is_match(beginning(change.title())) || within.is_match(beginning(&change.message))))
+        let title = Regex::new(&pattern, 0)?;
+        let within = Regex::new(&format!(r"^[^\r\n]*?{pattern}[^\r\n]*?$"), LINES)?;
+        any(&*self.changes().await?, |change| {
+            Ok(title.is_whole(beginning(change.title()))? || within.is_in(beginning(&change.message))?)
+        })
     }
 
     /// Does the path of a changed file match?
@@ -174,8 +200,8 @@ impl Asked<'_> {
         Ok(match comparator.as_str() {
             "EQUALS" => paths().any(|path| path == pattern),
             "REGEXP" => {
-                let regex = regex(&pattern, &format!(r"\A(?:{pattern})\z"))?;
-                paths().any(|path| regex.is_match(path))
+                let regex = Regex::new(&pattern, 0)?;
+                any(paths(), |path| regex.is_whole(path))?
             }
             _ => paths().any(|path| glob::matches(&pattern, path, is_exact)),
         })
@@ -230,13 +256,13 @@ impl Asked<'_> {
         const OF_USER: &str = "UserIdCause";
         let wanted = self.text("cause").await?.unwrap_or_default();
         let detail = self.text("detail").await?;
-        let pattern = regex(&wanted, &format!(r"(?i)\A(?:\.*{wanted}.*)\z"))?;
-        Ok(self.it.core.facts.causes.iter().any(|cause| {
+        let pattern = Regex::new(&format!(r"(?i)\.*{wanted}.*"), 0)?;
+        any(&self.it.core.facts.causes, |cause| {
             let name = cause.class.rsplit(['.', '$']).next().unwrap_or_default();
             match name == OF_USER && wanted == OF_USER {
-                true => detail.as_ref().is_none_or(|detail| cause.user.as_ref() == Some(detail)),
-                false => pattern.is_match(name),
+                true => Ok(detail.as_ref().is_none_or(|detail| cause.user.as_ref() == Some(detail))),
+                false => pattern.is_whole(name),
             }
-        }))
+        })
     }
 }

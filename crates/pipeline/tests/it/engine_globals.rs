@@ -353,6 +353,9 @@ fn stages_are_run_for_what_came() {
         ("title", "changelog 'Add .* page'", true),
         ("line", "changelog '^fixes .DEPENDENCY. .+$'", true),
         ("lacking", "changelog 'remove .*'", false),
+        ("ahead", "changelog '^(?!WIP).*'", true),
+        ("ahead-of-path", "changeset pattern: '(?!docs).*', comparator: 'REGEXP'", true),
+        ("folder", "changeset 'src/'", false),
     ];
     let stages: String = all.iter().map(|(name, when, _)| stage(name, when)).collect();
     let ran = after_changes(&format!("pipeline {{ agent none\n stages {{ {stages} }} }}"), false);

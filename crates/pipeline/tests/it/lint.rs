@@ -286,6 +286,9 @@ fn conditions_are_checked() {
         &when("changelog '(abc'"),
         &["\"(abc\" is not a valid regular expression. Unclosed group near index 4"],
     );
+    let user = "{\"user_id\" : 24}";
+    let said = format!("\"{user}\" is not a valid regular expression. Illegal repetition\n{user}");
+    check_stage(&when(&format!("changelog '{user}'")), &[&said]);
     check_stage(
         &when("changelog()"),
         &["Missing required parameter: \"pattern\"", "Changelog is missing required parameter \"pattern\"."],

@@ -42,6 +42,12 @@ pub trait Host {
         None
     }
 
+    /// What a name stands for that is neither a variable nor a class, and that nothing makes up. `None`: it is missing.
+    fn unknown_name(&mut self, name: &str) -> Option<Value> {
+        let _ = name;
+        None
+    }
+
     /// `new X(…)` of a class that the script does not declare and the machine does not know. `None`: unknown class.
     fn construct(&mut self, class: &str, args: &[Value]) -> Option<Result<Value, Value>> {
         let _ = (class, args);

@@ -180,6 +180,10 @@ impl Vm<'_> {
                 return self.call_function(func, target.clone(), None, at, at, Landing::Push);
             }
         }
+        if let Some(value) = self.host.unknown_name(name) {
+            self.f.stack.push(value);
+            return Ok(Flow::Next);
+        }
         let last = targets.iter().rev().find(|t| matches!(t, Value::Object(_) | Value::Class(_)));
         let class = match last {
             Some(Value::Class(c)) => c.name.to_string(),

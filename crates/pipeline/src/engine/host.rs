@@ -54,6 +54,10 @@ impl Host for FiberHost<'_> {
         }
     }
 
+    fn unknown_name(&mut self, name: &str) -> Option<Value> {
+        self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null)
+    }
+
     fn asks(&self, receiver: &HostRef, name: &str) -> Option<&'static str> {
         globals::asks(receiver, name)
     }
@@ -108,7 +112,6 @@ impl FiberHost<'_> {
     fn bare_name(&self, name: &str) -> Option<Value> {
         globals::global(self.core, name)
             .or_else(|| self.core.env_var(self.scope, name).map(|v| values::text(&v)))
-            .or_else(|| self.scope.nullable.as_ref()?.iter().any(|n| **n == *name).then_some(Value::Null))
             .or_else(|| Some(Value::Class(Rc::new(Class::named(&of_jenkins(name)?, None)))))
     }
 }

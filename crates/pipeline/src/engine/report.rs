@@ -55,16 +55,28 @@ impl Core {
         self.log(scope, LogSource::Step, &self.words(fault));
     }
 
+    /// Writes a fault with its class, whatever it is.
+    ///
+    /// Source: `Functions.printThrowable`.
+    pub(crate) fn say_printed(&self, scope: &Scope, fault: &Fault) {
+        let text = match fault.is_abort() {
+            true => self.printed(fault),
+            false => self.words(fault),
+        };
+        self.log(scope, LogSource::Step, &text);
+    }
+
+    fn printed(&self, fault: &Fault) -> String {
+        before(fault) + &head(&fault.class(), &fault.message()) + &self.trace(fault)
+    }
+
     /// What a fault is, for the log: one line for what a step says itself, with its place in the script otherwise.
     fn words(&self, fault: &Fault) -> String {
-        let mut text = match fault.class() {
+        let mut text = match fault {
             _ if fault.interruption().is_some() => fault.message(),
             _ if fault.is_abort() => format!("ERROR: {}", fault.message()),
             _ if fault.is_limit() => format!("ERROR: {}{}", fault.message(), self.trace(fault)),
-            class => {
-                let message = fault.message();
-                before(fault) + &head(&class, &message) + &self.trace(fault)
-            }
+            _ => self.printed(fault),
         };
         if let Some(hint) = fault.hint() {
             text += &format!("\nhint: {hint}");

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use groovy::ast::{Arg, Block, Closure, Expr, ExprKind, Script, Stmt, StmtKind};
 use groovy::span::Span;
 
+use super::translated::translated;
 use crate::declarative::model::{
     Agent, AgentField, AgentValue, Call, Condition, ConditionKind, Directives, Environment, EnvironmentValue, Pipeline,
     Post, Stage, StageContent, Tool,
@@ -98,7 +99,7 @@ impl Closures {
     fn environment(&mut self, environment: Option<&Environment>) {
         for entry in environment.iter().flat_map(|e| &e.entries) {
             match &entry.value {
-                EnvironmentValue::Expr(expr) | EnvironmentValue::Credentials(expr) => self.expr(expr),
+                EnvironmentValue::Expr(expr) | EnvironmentValue::Credentials(expr) => self.expr(&translated(expr)),
             }
         }
     }

@@ -1,14 +1,15 @@
 //! `environment { … }`.
 //!
 //! A value may use any other of the same block, whatever the order: names are resolved first. One that uses itself sees
-//! the value from outside.
+//! the value from outside. Of a name that is nothing the value is null.
 
 use std::rc::Rc;
 
-use groovy::ast::{Arg, Expr, ExprKind, MapEntry, MapKey, Member, StmtKind, StrPart};
+use groovy::ast::{Expr, ExprKind, Member};
 use groovy::value::Value;
 
 use super::interpreter::Interpreter;
+use super::translated;
 use crate::declarative::model::{Environment, EnvironmentValue};
 use crate::engine::body::Body;
 use crate::engine::fault::Fault;
@@ -18,6 +19,9 @@ use crate::steps::args::Args;
 use crate::steps::credentials::OF_ENVIRONMENT;
 use crate::steps::run_named;
 use crate::steps::stage::marked;
+
+/// What a null that is asked for something throws.
+const NULL_POINTER: &str = "java.lang.NullPointerException";
 
 /// Runs a body with the variables of a directive.
 pub(super) async fn within(
@@ -120,17 +124,18 @@ async fn evaluate(
     mut found: Found,
 ) -> Result<Found, Fault> {
     let names = names(environment);
-    let scope = scope.with(|s| s.nullable = Some(Rc::clone(&names)));
     for index in wanted.iter().copied() {
         let entry = &environment.entries[index];
         let (EnvironmentValue::Expr(expr) | EnvironmentValue::Credentials(expr)) = &entry.value;
         let others =
             found.iter().zip(names.iter()).enumerate().filter(|(other, _)| !is_credential(environment, *other));
         let known = others.filter_map(|(_, (v, n))| Some((n.to_string(), v.clone()?)));
-        let value = match it.eval(&scope.with_env(known.collect()), expr).await {
+        let nullable = translated::names(expr).bare.into();
+        let scope = scope.with_env(known.collect()).with(|s| s.nullable = Some(nullable));
+        let value = match it.eval(&scope, expr).await {
             Ok(value) => value,
             Err(fault) if fault.is_final() || fault.interruption().is_some() => return Err(fault),
-            Err(fault) if fault.class().ends_with("MissingPropertyException") => {
+            Err(fault) if fault.class() == NULL_POINTER => {
                 it.core.say_fault(&scope, &fault);
                 let text = format!("One or more variables have some issues with their values: {}", entry.name);
                 return Err(Fault::illegal(text).at(expr.span));
@@ -191,70 +196,6 @@ fn order(environment: &Environment, names: &[Rc<str>]) -> Vec<usize> {
 /// Which of the names a value uses, as `NAME` or `env.NAME`.
 fn uses(value: &EnvironmentValue, names: &[Rc<str>]) -> Vec<usize> {
     let (EnvironmentValue::Expr(root) | EnvironmentValue::Credentials(root)) = value;
-    let mut found = Vec::new();
-    let mut stack = vec![root];
-    while let Some(expr) = stack.pop() {
-        let name = match &*expr.kind {
-            ExprKind::Name(name) => Some(name),
-            ExprKind::Property { object, member: Member::Name(name, _), .. } if is_env(object) => Some(name),
-            _ => None,
-        };
-        found.extend(name.and_then(|n| names.iter().position(|known| known == n)));
-        let mut inner = inner(expr);
-        inner.reverse();
-        stack.extend(inner);
-    }
-    found
-}
-
-fn is_env(expr: &Expr) -> bool {
-    matches!(&*expr.kind, ExprKind::Name(name) if &**name == "env")
-}
-
-/// The expressions directly inside one, as far as values of variables are written.
-fn inner(expr: &Expr) -> Vec<&Expr> {
-    match &*expr.kind {
-        ExprKind::GString(parts) => parts.iter().flat_map(part).collect(),
-        ExprKind::List(args) => args.iter().flat_map(arg).collect(),
-        ExprKind::Map(entries) => entries
-            .iter()
-            .flat_map(|e| match e {
-                MapEntry::Pair(MapKey::Dynamic(key), value) => vec![key, value],
-                MapEntry::Pair(_, value) | MapEntry::Spread(value) => vec![value],
-            })
-            .collect(),
-        ExprKind::Property { object, .. } => vec![object],
-        ExprKind::Index { object, index } => std::iter::once(object).chain(index.iter().flat_map(arg)).collect(),
-        ExprKind::Call { object, args, .. } => object.iter().chain(args.iter().flat_map(arg)).collect(),
-        ExprKind::CallValue { callee, args } => std::iter::once(callee).chain(args.iter().flat_map(arg)).collect(),
-        ExprKind::Binary { left, right, .. } => vec![left, right],
-        ExprKind::Unary { operand, .. } => vec![operand],
-        ExprKind::Ternary { cond, then, otherwise } => vec![cond, then, otherwise],
-        ExprKind::Elvis { value, otherwise } => vec![value, otherwise],
-        ExprKind::As { value, .. } | ExprKind::Cast { value, .. } => vec![value],
-        _ => Vec::new(),
-    }
-}
-
-fn arg(arg: &Arg) -> Vec<&Expr> {
-    match arg {
-        Arg::Named(MapKey::Dynamic(key), value) => vec![key, value],
-        Arg::Positional(e) | Arg::Named(_, e) | Arg::Spread(e) | Arg::SpreadMap(e) => vec![e],
-    }
-}
-
-fn part(part: &StrPart) -> Vec<&Expr> {
-    match part {
-        StrPart::Text(_) => Vec::new(),
-        StrPart::Expr(expr) => vec![expr],
-        StrPart::Closure(closure) => closure
-            .body
-            .stmts
-            .iter()
-            .filter_map(|s| match &s.kind {
-                StmtKind::Expr(expr) | StmtKind::Return(Some(expr)) => Some(expr),
-                _ => None,
-            })
-            .collect(),
-    }
+    let used = translated::names(root).all;
+    used.iter().filter_map(|name| names.iter().position(|known| known == name)).collect()
 }

@@ -14,6 +14,7 @@ pub(crate) mod properties;
 mod stage;
 mod stages;
 mod tools;
+mod translated;
 mod unit;
 mod when;
 

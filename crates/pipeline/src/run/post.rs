@@ -91,7 +91,7 @@ async fn conditions(it: &Rc<Interpreter>, scope: &Scope, post: &Post, mut fault:
                 return Some(thrown);
             }
             it.core.say(scope, &format!("Error when executing {} post condition:", branch.condition.name()));
-            it.core.say_fault(scope, &thrown);
+            it.core.say_printed(scope, &thrown);
             fault.get_or_insert(thrown);
         }
     }

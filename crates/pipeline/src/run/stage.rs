@@ -35,9 +35,15 @@ use crate::steps::args::Args;
 use crate::steps::stage::framed;
 use crate::steps::{self, Branch, SYMBOL, run_branches};
 
-/// Why a stage does not run.
+/// Why a stage does not run: what is so of the stage of that name. That is one around it, where it is only one of several in order.
+#[derive(Clone, Debug)]
+struct Skip {
+    reason: Reason,
+    stage: Rc<str>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skip {
+enum Reason {
     /// `when` said no.
     When,
     /// Something failed before.
@@ -49,15 +55,29 @@ pub(super) enum Skip {
 }
 
 impl Skip {
+    fn of(unit: &Unit, reason: Reason) -> Self {
+        Skip { reason, stage: unit.name().into() }
+    }
+
+    /// What is said of the stages that stand in order in the skipped one.
+    ///
+    /// Source: `evaluateSequentialStages` of `ModelInterpreter.groovy`.
+    fn for_inner(&self, inner: &Unit) -> Self {
+        match self.reason {
+            Reason::Restart => Skip::of(inner, Reason::Restart),
+            _ => self.clone(),
+        }
+    }
+
     /// Source: `Messages.properties` of pipeline-model-definition, `SkippedStageReason`.
-    fn words(self, name: &str, restart_from: Option<&str>) -> String {
-        let reason = match self {
-            Skip::When => "when conditional".to_owned(),
-            Skip::Failure => "earlier failure(s)".to_owned(),
-            Skip::Unstable => "earlier stage(s) marking the build as unstable".to_owned(),
-            Skip::Restart => format!("this build restarting at stage \"{}\"", restart_from.unwrap_or_default()),
+    fn words(&self, restart_from: Option<&str>) -> String {
+        let reason = match self.reason {
+            Reason::When => "when conditional".to_owned(),
+            Reason::Failure => "earlier failure(s)".to_owned(),
+            Reason::Unstable => "earlier stage(s) marking the build as unstable".to_owned(),
+            Reason::Restart => format!("this build restarting at stage \"{}\"", restart_from.unwrap_or_default()),
         };
-        format!("Stage \"{name}\" skipped due to {reason}")
+        format!("Stage \"{}\" skipped due to {reason}", self.stage)
     }
 }
 
@@ -82,7 +102,7 @@ pub(super) async fn roots(it: &Rc<Interpreter>, scope: &Scope, units: Vec<Unit>)
 }
 
 /// Runs stages one after the other; after an error the others are skipped.
-async fn in_order(it: &Rc<Interpreter>, scope: &Scope, units: Vec<Unit>, skip: Option<Skip>) -> Result<(), Fault> {
+async fn in_order(it: &Rc<Interpreter>, scope: &Scope, units: Vec<Unit>, skip: Option<&Skip>) -> Result<(), Fault> {
     in_order_after(it, scope, units, 0, skip).await
 }
 
@@ -92,15 +112,20 @@ async fn in_order_after(
     scope: &Scope,
     units: Vec<Unit>,
     before: usize,
-    skip: Option<Skip>,
+    skip: Option<&Skip>,
 ) -> Result<(), Fault> {
     let mut first: Option<Fault> = None;
     for (index, unit) in units.into_iter().enumerate() {
         let unstable = it.options.skip_after_unstable && it.core.run.result() == Some(Outcome::Unstable);
         // A plan's replies are invented, and so is what fails because of them.
         let failed = first.is_some() && !it.core.facts.planning;
-        let skip = skip.or((index < before).then_some(Skip::Restart));
-        let skip = skip.or(failed.then_some(Skip::Failure)).or(unstable.then_some(Skip::Unstable));
+        let own = match (index < before, failed, unstable) {
+            (true, ..) => Some(Reason::Restart),
+            (_, true, _) => Some(Reason::Failure),
+            (.., unstable) => unstable.then_some(Reason::Unstable),
+        };
+        let own = own.map(|reason| Skip::of(&unit, reason));
+        let skip = skip.map(|skip| skip.for_inner(&unit)).or(own);
         if let Err(fault) = run(it, scope, unit, skip).await {
             if fault.is_final() {
                 return Err(fault);
@@ -123,13 +148,13 @@ async fn run(it: &Rc<Interpreter>, scope: &Scope, unit: Unit, skip: Option<Skip>
 
 fn enter(p: Rc<Passage>, scope: Scope) -> LocalFuture<Ran> {
     Box::pin(async move {
-        if let Some(skip) = p.skip {
+        if let Some(skip) = &p.skip {
             return skipped(&p, &scope, skip).await;
         }
         let inner = p.unit.axes().map_or_else(|| scope.clone(), |axes| scope.with_env(axes));
         let result = before_options(&p, &inner).await;
         if p.decided.get() == Some(false) && result.is_ok() {
-            return skipped(&p, &scope, Skip::When).await;
+            return skipped(&p, &scope, &Skip::of(&p.unit, Reason::When)).await;
         }
         match p.unit.is_parallel() {
             true => finish(&p, &scope, result.err()).await,
@@ -254,9 +279,9 @@ async fn asked(p: &Rc<Passage>, scope: &Scope, here: fn(&When) -> bool) -> Resul
 }
 
 /// Says why the stage does not run, and the same for the stages in it.
-async fn skipped(p: &Rc<Passage>, scope: &Scope, skip: Skip) -> Ran {
+async fn skipped(p: &Rc<Passage>, scope: &Scope, skip: &Skip) -> Ran {
     if let Some(stage) = scope.stage {
-        let reason = skip.words(&p.unit.name(), p.it.core.facts.restart_from.as_deref());
+        let reason = skip.words(p.it.core.facts.restart_from.as_deref());
         p.it.core.event(Event::StageSkipped { stage, reason });
     }
     match p.unit.content() {
@@ -277,9 +302,12 @@ fn cells(unit: &Unit, matrix: &Matrix) -> Result<Vec<Unit>, Fault> {
     }
 }
 
-async fn side_by_side(p: &Rc<Passage>, scope: &Scope, units: Vec<Unit>, skip: Option<Skip>) -> Result<(), Fault> {
-    let branches =
-        units.into_iter().map(|unit| Branch { name: unit.name(), body: branch(&p.it, unit, skip) }).collect();
+async fn side_by_side(p: &Rc<Passage>, scope: &Scope, units: Vec<Unit>, skip: Option<&Skip>) -> Result<(), Fault> {
+    let branches = units.into_iter().map(|unit| {
+        let skip = skip.map(|skip| Skip::of(&unit, skip.reason));
+        Branch { name: unit.name(), body: branch(&p.it, unit, skip) }
+    });
+    let branches = branches.collect();
     let fail_fast = p.unit.stage().fail_fast || p.it.options.fail_fast;
     p.it.core.mark(scope, "parallel");
     let result = run_branches(&p.it.core, scope, branches, fail_fast).await;
@@ -290,7 +318,7 @@ async fn side_by_side(p: &Rc<Passage>, scope: &Scope, units: Vec<Unit>, skip: Op
 fn branch(it: &Rc<Interpreter>, unit: Unit, skip: Option<Skip>) -> Body {
     let it = Rc::clone(it);
     Body::native(move |scope| {
-        let (it, unit) = (Rc::clone(&it), unit.clone());
+        let (it, unit, skip) = (Rc::clone(&it), unit.clone(), skip.clone());
         Box::pin(async move { run(&it, &scope, unit, skip).await.map(|()| Value::Null) })
     })
 }

@@ -10,6 +10,7 @@ mod engine_checks;
 mod engine_credentials;
 mod engine_declarative;
 mod engine_defined_pods;
+mod engine_directives;
 mod engine_docker;
 mod engine_files;
 mod engine_globals;

@@ -16,6 +16,8 @@ pub enum Outside {
     Network,
     /// Variables and settings of the process that runs the script.
     System,
+    /// What the process that runs the script prints.
+    Output,
     /// Threads, locks and waiting.
     Threads,
     /// Code made from text.
@@ -270,6 +272,11 @@ pub fn of_static(class: &str, member: &str) -> Option<Outside> {
     let at = STATICS.binary_search_by(|(c, ..)| (*c).cmp(class)).ok()?;
     let (_, members, outside) = STATICS[at];
     says(members, member).then_some(outside)
+}
+
+/// Whether a static field reaches outside where a pipeline is in Jenkins' sandbox: the output of the process that runs it.
+pub(crate) fn of_field(class: &str, field: &str) -> Option<Outside> {
+    (class == "java.lang.System" && matches!(field, "out" | "err")).then_some(Outside::Output)
 }
 
 /// Whether a method of that name may reach outside, of some receiver.

@@ -9,6 +9,7 @@ pub(crate) fn advice(outside: Outside) -> &'static str {
         Outside::Files => "files are on an agent: use the steps readFile, writeFile, fileExists, findFiles, dir",
         Outside::Network => "the network is reached from an agent: use the step sh with curl, or httpRequest",
         Outside::System => "variables are read as env.NAME and set with withEnv; error ends a run",
+        Outside::Output => "echo and println write into the log of the run",
         Outside::Threads => "use the steps sleep, parallel, waitUntil or lock",
         Outside::Code => "code comes from a shared library or the step load",
         Outside::Reflection => "classes cannot be looked into or changed; call what they have by its name",

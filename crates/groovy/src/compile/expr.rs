@@ -243,6 +243,7 @@ impl Compiler<'_> {
         let (level, mentions) = (self.f().level + 1, self.f().mentions.clone());
         let mut builder = self.builder(name, FunctionKind::Closure, level, mentions);
         builder.span = span;
+        builder.around = self.around().filter(|_| builder.stepwise);
         self.stack.push(builder);
         match &closure.params {
             Some(params) => self.params(params),
@@ -252,6 +253,16 @@ impl Compiler<'_> {
         let function = self.pop();
         let number = self.f().function(function);
         self.emit(Op::Closure(number), span);
+    }
+
+    /// The method that a closure stands in.
+    fn around(&mut self) -> Option<Text> {
+        let function = self.f();
+        match (function.kind, &function.class) {
+            (FunctionKind::Closure, _) => function.around.clone(),
+            (_, Some(class)) => Some(format!("{class}.{}", function.name).into()),
+            (_, None) => Some(function.name.clone()),
+        }
     }
 
     /// The class name that Groovy gives a closure; the numbers differ.

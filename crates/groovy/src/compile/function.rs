@@ -114,6 +114,8 @@ pub struct Function {
     pub library: bool,
     /// Code that Jenkins' engine runs step by step, which checks no types of results, arguments of closures, and nothing that is null.
     pub stepwise: bool,
+    /// Of a closure that is run step by step, the method that its text stands in: to Jenkins it is a part of that.
+    pub around: Option<Text>,
     /// Parameters; for a closure without an arrow the implicit `it`.
     pub params: Vec<Parameter>,
     /// The last parameter takes any number of arguments.

@@ -134,6 +134,7 @@ pub(super) fn overriding<'c, A: Iterator<Item = &'c Class>>(
                 class: Some(class.clone()),
                 kind: FunctionKind::Method { is_static: field.is_static },
                 stepwise: false,
+                around: None,
                 is_test: prefix == "is",
                 params: if takes == 1 { vec![value] } else { Vec::new() },
                 plain_params: field.ty == Type::Any,

@@ -108,6 +108,7 @@ pub(super) fn bare_function(name: &str, code: Vec<Op>) -> Function {
         kind: FunctionKind::Method { is_static: true },
         library: true,
         stepwise: false,
+        around: None,
         is_abstract: false,
         is_private: false,
         is_test: false,

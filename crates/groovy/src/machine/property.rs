@@ -9,6 +9,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
 use crate::library;
+use crate::outside;
 use crate::value::{Class, ListKind, MapKind, Native, Object, Value};
 
 /// What a property turned out to be.
@@ -219,7 +220,17 @@ impl Vm<'_> {
     /// Static fields and getters, enum constants, nested classes, properties of `java.lang.Class`.
     pub(super) fn class_property(&mut self, class: &Rc<Class>, name: &str) -> Result<Found, Fault> {
         match self.class_member(class, name)? {
-            Found::Missing => library_property(self, &Value::Class(class.clone()), name),
+            Found::Missing => {
+                if let Some(outside) = outside::of_field(&class.name, name)
+                    && let Some(func) = self.f.frames.last().map(|frame| &frame.func)
+                    && !func.library
+                    && self.world.is_of_definition(func.script)
+                {
+                    let what = format!("staticField {} {name}", class.name);
+                    return Err(self.ctx().refuse(&what, outside));
+                }
+                library_property(self, &Value::Class(class.clone()), name)
+            }
             found => Ok(found),
         }
     }

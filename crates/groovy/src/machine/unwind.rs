@@ -108,8 +108,9 @@ impl Vm<'_> {
         let frames = self.f.frames.iter().rev().filter(|f| !f.func.library).take(TRACE_MAX);
         t.trace = frames
             .map(|f| {
-                let function = match f.func.kind {
-                    FunctionKind::Closure => "closure".into(),
+                let function = match (&f.func.kind, &f.func.around) {
+                    (FunctionKind::Closure, Some(around)) => around.clone(),
+                    (FunctionKind::Closure, None) => "closure".into(),
                     _ => match &f.func.class {
                         Some(class) => format!("{class}.{}", f.func.name).into(),
                         None => f.func.name.clone(),

@@ -94,6 +94,11 @@ impl World {
         &self.bindings[at]
     }
 
+    /// Whether a script is the definition of a pipeline, or loaded by that: what is a library's runs outside of Jenkins' sandbox.
+    pub(crate) fn is_of_definition(&self, script: ScriptId) -> bool {
+        self.mode == Mode::Pipeline && self.scripts.get(script.0 as usize).is_none_or(|s| s.binding == 0)
+    }
+
     /// A variable of a script.
     pub(crate) fn variable(&self, script: ScriptId, name: &str) -> Option<&Value> {
         self.binding(script).get(name)

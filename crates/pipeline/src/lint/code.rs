@@ -314,6 +314,11 @@ impl<'a> Code<'a> {
                     format!("`{class}.{name}` is for the process that evaluates the script"),
                 );
             }
+            ExprKind::Name(class) if matches!((&**class, name), ("System", "out" | "err")) => {
+                let text = format!("`{class}.{name}` is the output of the process that evaluates the script");
+                let found = self.warn("system-access", span, text);
+                found.hint = Some("`echo` and `println` write into the log of the run".to_owned());
+            }
             ExprKind::New { ty, .. } if matches!(&*ty.name, "URL" | "java.net.URL") && OPENS.contains(&name) => {
                 self.network(span);
             }

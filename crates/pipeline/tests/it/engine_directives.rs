@@ -98,3 +98,30 @@ fn an_error_of_a_post_condition_is_printed_with_its_class() {
     let ran = stages("stage('s') { steps { echo 'x' }; post { always { error 'oops' } } }");
     ran.is(Outcome::Failure).has("Error when executing always post condition:\nhudson.AbortException: oops\n");
 }
+
+#[test]
+fn the_output_of_the_process_is_not_that_of_a_pipeline() {
+    const REFUSED: &str = "org.jenkinsci.plugins.scriptsecurity.sandbox.RejectedAccessException: Scripts not permitted to use staticField java.lang.System";
+    for stage in [
+        "environment { V = \"${System.err.println('x'); 'y'}\" }\nsteps { echo 'never' }",
+        "when { expression { System.err.println('x'); true } }\nsteps { echo 'never' }",
+        "steps { echo \"${System.err.println('never')}\" }",
+    ] {
+        stages(&format!("stage('s') {{ {stage} }}"))
+            .is(Outcome::Failure)
+            .has(&format!("{REFUSED} err"))
+            .lacks("\nnever\n");
+    }
+    let log = run("System.out.println('never')");
+    log.has("echo and println write into the log of the run");
+    log.is(Outcome::Failure).has(&format!("{REFUSED} out")).lacks("\nnever\n");
+}
+
+#[test]
+fn errors_in_closures_stand_in_the_method_around() {
+    run("parallel bad: {\n throw new IllegalStateException('bad')\n}")
+        .has("\tat WorkflowScript.run(WorkflowScript:2)\n");
+    run("def f() {\n [1].each {\n throw new IllegalStateException('bad') } }\nf()")
+        .has("\tat WorkflowScript.f(WorkflowScript:3)\n")
+        .lacks("closure");
+}

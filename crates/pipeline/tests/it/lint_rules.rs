@@ -265,6 +265,7 @@ fn a_script_reaches_no_machine_and_no_network() {
     check("process-execute", &[("'ls'.execute().text", &["execute"]), ("['ls', '-l'].execute()", &["execute"])]);
     check("process-execute", &[("def p = [:]\np.execute()", &[])]);
     check("system-access", &[("System.getenv('X'); System.exit(1)", &["getenv", "exit"])]);
+    check("system-access", &[("System.out.println('x'); System.err.print 'x'", &["out", "err"])]);
     check("system-access", &[("System.currentTimeMillis()", &[])]);
 }
 

@@ -16,6 +16,12 @@ impl Catalogue {
         Some((words.next()?, words.filter_map(|word| word.split_once('=')).collect()))
     }
 
+    /// Whether the class has a symbol in Jenkins: its log names what `step` and `wrap` do by that.
+    pub(crate) fn has_symbol(&self, class: &str) -> bool {
+        let name = class.rsplit('.').next().unwrap_or_default();
+        steps_of_classes().all(|(of, said)| of != name || !said.split(' ').any(|word| word == "unnamed"))
+    }
+
     /// The Java classes that a step stands for.
     pub(crate) fn classes(&self) -> impl Iterator<Item = &'static str> {
         steps_of_classes().map(|(class, _)| class)

@@ -6,6 +6,7 @@ use model::request::{FileSet, Reply, Request};
 
 use super::args::Args;
 use super::{StepCall, unexpected};
+use crate::declarative::startup_failed;
 use crate::definition::{DefinitionKind, Purpose, Surroundings, analyse};
 use crate::engine::Core;
 use crate::engine::fault::Fault;
@@ -192,15 +193,8 @@ pub(crate) async fn validate(call: StepCall) -> Result<Value, Fault> {
     if valid {
         about("is valid.");
     } else {
-        call.say(&format!("Error(s) validating Declarative Pipeline file '{name}':"));
-        let lines = groovy::span::LineIndex::new(&text);
-        for error in found.errors() {
-            let place = lines.place(&text, error.span.start);
-            call.say(&format!(
-                "{name}: {}: {} @ line {}, column {}.",
-                place.line, error.message, place.line, place.column
-            ));
-        }
+        let why = startup_failed(&text, &found.diagnostics);
+        call.say(&format!("Error(s) validating Declarative Pipeline file '{name}' - {why}"));
     }
     Ok(Value::Bool(valid))
 }

@@ -9,6 +9,7 @@ use model::request::{Reply, Request};
 use super::args::Args;
 use super::describable::SYMBOL;
 use super::{StepCall, run_instead, unknown};
+use crate::engine::Core;
 use crate::engine::fault::Fault;
 use crate::engine::interrupt::{Cause, Interruption};
 use crate::engine::values;
@@ -53,12 +54,27 @@ pub(crate) async fn wrap(call: StepCall) -> Result<Value, Fault> {
     adapted(&call, &class, args).await
 }
 
-/// The step that a class stands for.
-async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, Fault> {
-    let catalogue = call.core.program.catalogue();
+/// The name that Jenkins' log has for a call of `step` or `wrap`: the symbol of the class, where that has one.
+///
+/// Source: `StepNode` of workflow-cps.
+pub(crate) fn symbol(core: &Core, args: &Args) -> Option<&'static str> {
+    let (class, _) = ADAPTERS.contains(&args.step.as_str()).then(|| delegate(args).ok()).flatten()?;
+    step_of(core, &class).map(|(step, _)| step).filter(|_| core.program.catalogue().has_symbol(&class))
+}
+
+const ADAPTERS: [&str; 2] = ["step", "wrap"];
+
+/// The step of a class, and the parameters that the class has under other names.
+fn step_of(core: &Core, class: &str) -> Option<(&'static str, Vec<(&'static str, &'static str)>)> {
+    let catalogue = core.program.catalogue();
     let short = class.rsplit('.').next().unwrap_or_default();
     let found = catalogue.of_class(short).or_else(|| catalogue.step(short).map(|entry| (entry.name, Vec::new())));
-    let Some((step, renamed)) = found.filter(|(step, _)| !["step", "wrap"].contains(step)) else {
+    found.filter(|(step, _)| !ADAPTERS.contains(step))
+}
+
+/// The step that a class stands for.
+async fn adapted(call: &StepCall, class: &str, mut args: Args) -> Result<Value, Fault> {
+    let Some((step, renamed)) = step_of(&call.core, class) else {
         let text = format!("{}([$class: '{class}']) is not supported yet", call.args.step);
         return Err(Fault::raised("java.lang.UnsupportedOperationException", text));
     };

@@ -310,6 +310,18 @@ impl Runner {
         }
     }
 
+    /// Whether the log shows where this call ends. One that lacks its block does not begin.
+    ///
+    /// Source: `DSL.invokeStep` of workflow-cps.
+    fn is_frame(&self, args: &Args) -> Result<bool, Fault> {
+        match (self.name(), self) {
+            ("parallel" | "load", _) => Ok(true),
+            ("stage", _) | (_, Runner::Recorded(_)) => Ok(self.is_block() && args.body.is_some()),
+            _ if self.is_block() => args.body().map(|_| true),
+            _ => Ok(false),
+        }
+    }
+
     fn run(&self, call: StepCall) -> LocalFuture<Result<Value, Fault>> {
         match self {
             Runner::Own(def) => (def.run)(call),
@@ -388,9 +400,11 @@ async fn run_def(
     let unknown = args.unknown(runner.entry());
     args.check_size(&unknown)?;
     let (id, name) = (core.next_step()?, runner.name());
+    let is_frame = runner.is_frame(&args)?;
     let label = shell::label(name, &args);
     let shown = label.as_ref().filter(|_| args.get("label").is_some() && !runner.is_block());
-    core.mark(&scope, &shown.map_or_else(|| name.to_owned(), |l| format!("{name} ({l})")));
+    let mark = meta::symbol(&core, &args).unwrap_or(name);
+    core.mark(&scope, &shown.map_or_else(|| mark.to_owned(), |l| format!("{name} ({l})")));
     core.event(Event::StepStarted { step: id, stage: scope.stage, name: name.to_owned(), label });
     if let Some(lines) = credentials::warning(&scope, name, (&args, joined)) {
         lines.iter().for_each(|line| core.say(&scope, line));
@@ -408,8 +422,8 @@ async fn run_def(
         Ok(value) => core.write_long_copies(&scope).await.map(|()| value),
         Err(fault) => Err(fault),
     };
-    if runner.is_block() {
-        core.mark(&scope, &format!("// {name}"));
+    if is_frame {
+        core.mark(&scope, &format!("// {mark}"));
     }
     let (outcome, message) = match &result {
         Ok(_) => (Outcome::Success, None),

@@ -118,6 +118,51 @@ fn the_output_of_the_process_is_not_that_of_a_pipeline() {
 }
 
 #[test]
+fn blocks_that_are_missing_have_no_marks() {
+    let ran = run("timeout(time: 1, unit: 'SECONDS')");
+    ran.is(Outcome::Failure)
+        .has("timeout step must be called with a body")
+        .lacks("[Pipeline] timeout")
+        .lacks("// timeout");
+    run("stage 'A'").is(Outcome::Success).has("[Pipeline] stage\n").lacks("// stage");
+    run("stage('A') { }").has("[Pipeline] // stage\n");
+    run("parallel([:])").has("[Pipeline] parallel\n").has("[Pipeline] // parallel\n");
+}
+
+#[test]
+fn classes_are_named_by_their_symbols() {
+    let ran = run("node {
+        writeFile file: 'x.xml', text: ''
+        step([$class: 'ArtifactArchiver', artifacts: 'x.xml'])
+        step([$class: 'hudson.tasks.junit.JUnitResultArchiver', testResults: 'none.xml', allowEmptyResults: true])
+        step([$class: 'Mailer', recipients: 'a@b'])
+        wrap([$class: 'ConfigFileBuildWrapper', managedFiles: []]) { echo 'in' }
+        wrap([$class: 'AnsiColorBuildWrapper']) { wrap([$class: 'TimestamperBuildWrapper']) { echo 'in' } } }");
+    ran.is(Outcome::Success);
+    let marks: Vec<&str> = ran.log.lines().filter_map(|line| line.strip_prefix("[Pipeline] ")).collect();
+    let wanted = [
+        "archiveArtifacts",
+        "junit",
+        "step",
+        "configFileProvider",
+        "{",
+        "echo",
+        "}",
+        "// configFileProvider",
+        "ansiColor",
+        "{",
+        "timestamps",
+        "{",
+        "echo",
+        "}",
+        "// timestamps",
+        "}",
+        "// ansiColor",
+    ];
+    assert!(marks.windows(wanted.len()).any(|window| window == wanted), "{marks:?}");
+}
+
+#[test]
 fn errors_in_closures_stand_in_the_method_around() {
     run("parallel bad: {\n throw new IllegalStateException('bad')\n}")
         .has("\tat WorkflowScript.run(WorkflowScript:2)\n");

@@ -175,7 +175,7 @@ fn classes_stand_for_steps() {
     );
     ran.is(Outcome::Success).has("\ninner\n").has("u=null").has("\ncol\n");
     // The step that stands for a class shows as the one that was called.
-    ran.has("[Pipeline] wrap\n[Pipeline] {\n[Pipeline] wrap\n[Pipeline] {\n[Pipeline] echo\ncol")
+    ran.has("[Pipeline] timestamps\n[Pipeline] {\n[Pipeline] ansiColor\n[Pipeline] {\n[Pipeline] echo\ncol")
         .lacks("[Pipeline] mail");
     ran.lacks("Unknown parameter");
     let names: Vec<_> = recorded(&ran).into_iter().map(|(name, _)| name).collect();

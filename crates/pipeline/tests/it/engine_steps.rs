@@ -339,8 +339,8 @@ fn declarative_files_of_the_workspace_are_validated() {
     );
     ran.is(Outcome::Success)
         .has("false false false")
-        .has("Error(s) validating Declarative Pipeline file 'bad'")
-        .has("Missing required section \"stages\"")
+        .has("Error(s) validating Declarative Pipeline file 'bad' - org.codehaus.groovy.control.MultipleCompilationErrorsException: startup failed:\n")
+        .has("WorkflowScript: 1: Missing required section \"stages\" @ line 1, column 1.\n")
         .has("'code' does not contain the 'pipeline' step.")
         .has("'none' does not exist.");
 }

@@ -28,12 +28,35 @@ impl Lexer<'_> {
         let text = &self.bytes[start..self.at];
         let ends_with_digit = text.last().is_some_and(u8::is_ascii_digit);
         let message = match self.peek(0) {
+            b'_' if text.iter().all(|b| b.is_ascii_digit() || *b == b'_') && text != b"0" => {
+                return self.no_digit_after_underscores();
+            }
             b'_' if text != b"0" && ends_with_digit => "a number cannot end with an underscore",
             b'x' | b'X' | b'b' | b'B' if text == b"0" => "this number has no digits",
             b'e' | b'E' if exponent_allowed && ends_with_digit => "the exponent of this number has no digits",
             _ => return,
         };
         self.error(start, self.at + 1, message, "");
+    }
+
+    /// In the words of Groovy's lexer.
+    fn no_digit_after_underscores(&mut self) {
+        let count = self.bytes[self.at..].iter().take_while(|b| **b == b'_').count();
+        let at = self.at + count;
+        let next = self.text[at..].chars().next();
+        let found = match next {
+            None => "<EOF>".to_owned(),
+            Some('\n') => "\\n".to_owned(),
+            Some('\r') => "\\r".to_owned(),
+            Some('\t') => "\\t".to_owned(),
+            Some(c) => c.to_string(),
+        };
+        self.error(
+            at,
+            at + next.map_or(0, char::len_utf8),
+            format!("expecting token in range: '0'..'9', found '{found}'"),
+            "",
+        );
     }
 
     /// The digits before any point or suffix; whether a point may follow.

@@ -19,6 +19,19 @@ fn check(input: &str, expect: &[&str]) {
 }
 
 #[test]
+fn numbers_with_underscores_end_with_a_digit() {
+    let check = |input: &str, column: usize, found: &str| {
+        let said = diagnostics(input);
+        let expect = format!("1:{column}: expecting token in range: '0'..'9', found '{found}'");
+        assert_eq!(said.first(), Some(&expect), "{input}");
+    };
+    check("123_ABC = 'x'", 5, "A");
+    check("1_A = 'x'", 3, "A");
+    check("x = 1__", 8, "<EOF>");
+    check("x = 1_\ny", 7, "\\n");
+}
+
+#[test]
 fn broken_strings() {
     check(
         "echo 'abc\necho 'def'\n",

@@ -33,6 +33,8 @@ const TOOLS: FixtureLibrary = FixtureLibrary {
                  Version(script) { this.script = script }
                  String next(int from) { script.echo \"from ${from}\"; return \"v${from + 1}\" }
                  static String zero() { 'v0' }
+                 static void tell() { System.out.println('told by the library') }
+                 static void refuse() { [1].each { throw new IllegalStateException('refused') } }
              }",
         ),
         ("resources/org/acme/settings.xml", "<settings/>"),
@@ -215,4 +217,17 @@ fn of_two_libraries_with_the_same_file_the_first_counts() {
         .has("\u{400} \u{d0}\u{80}\n");
     run("@Library('acme') _\nlibraryResource resource: 'own.txt', encoding: 'nosuch'")
         .has("UnsupportedCharsetException: nosuch");
+}
+
+#[test]
+fn a_library_is_outside_of_the_sandbox() {
+    run("library 'tools@3'\norg.acme.Version.tell()\necho 'after'").is(Outcome::Success).has("\nafter\n");
+}
+
+#[test]
+fn a_closure_of_a_library_is_a_part_of_its_method() {
+    run("library 'tools@3'\norg.acme.Version.refuse()")
+        .is(Outcome::Failure)
+        .has("org.acme.Version.refuse(")
+        .lacks("closure");
 }

@@ -83,8 +83,6 @@ fn what_the_file_or_groovy_defines_is_known() {
     check("def f = { it }\nf(1)\ng = { it }\ng(2)\n[1].each { h -> h() }", &[]);
     check("class A { def run() { anything() } }\nnew A().run()", &[]);
     check("import static a.b.C.helper\nhelper()", &[]);
-    check("import static java.lang.Math.*\necho \"${max(1, 2)} ${PI}\"", &[]);
-    check("Model m = new Model()\nCSVFormat.newFormat(';' as char)\nreadCSV text: 'a', format: CSVFormat.EXCEL", &[]);
     check("for (s in steps) { s() }\ntry { echo 'x' } catch (e) { error(\"${e}\") }", &[]);
     check("def withX(body) { body() }\nwithX { ehco 'x' }", &["unknown step \"ehco\""]);
     // The closure may run with the methods of another object.

@@ -426,3 +426,15 @@ fn what_the_compiler_alone_refuses_is_found() {
     }
     assert_eq!(messages(&within("for (x in [1]) { break }")), Vec::<String>::new());
 }
+
+#[test]
+fn what_java_and_plugins_bring_is_known() {
+    let known = |source: &str| {
+        let messages: Vec<String> = lint(source).into_iter().map(|finding| finding.message).collect();
+        assert_eq!(messages, [""; 0], "{source}");
+    };
+    known("import static java.lang.Math.*\necho \"${max(1, 2)} ${PI}\"");
+    known(
+        "Model m = new Model()\nCSVFormat.newFormat(';' as char)\nnode { readCSV text: 'a', format: CSVFormat.EXCEL }",
+    );
+}

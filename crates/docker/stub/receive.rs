@@ -23,6 +23,9 @@ const MFD_EXEC: usize = 16;
 const F_ADD_SEALS: usize = 1033;
 /// `F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE`.
 const ALL_SEALS: usize = 15;
+const SEALING_TRIES: usize = 40;
+/// `-EBUSY`
+const BUSY: isize = -16;
 const AT_EMPTY_PATH: usize = 0x1000;
 
 #[cfg(target_arch = "x86_64")]
@@ -114,6 +117,19 @@ fn memory() -> usize {
     fail()
 }
 
+/// Or fails. The kernel waits at each try until nothing else holds a page of it, though not for long.
+fn seal(file: usize) {
+    for _ in 0..SEALING_TRIES {
+        // SAFETY: it takes no pointers.
+        match unsafe { call(number::FCNTL, file, F_ADD_SEALS, ALL_SEALS, 0, 0) } {
+            0 => return,
+            BUSY => {}
+            _ => break,
+        }
+    }
+    fail()
+}
+
 /// `stack` is what the kernel gives a program: the number of arguments, the arguments, a zero, the environment.
 extern "C" fn receive(stack: *const usize) -> ! {
     let mut length = [0; 8];
@@ -131,9 +147,9 @@ extern "C" fn receive(stack: *const usize) -> ! {
         write(file, part);
         left -= part.len() as u64;
     }
+    seal(file);
     // SAFETY: the layout is the kernel's; the arguments are passed on as they came.
     unsafe {
-        call(number::FCNTL, file, F_ADD_SEALS, ALL_SEALS, 0, 0);
         let arguments = stack.add(1);
         let environment = arguments.add(*stack + 1);
         let nothing = c"".as_ptr() as usize;

@@ -22,6 +22,7 @@ pub mod local;
 pub mod microvm;
 mod policy;
 mod probe;
+mod seal;
 mod spec;
 
 pub mod net;

@@ -6,10 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::DriverError;
+use crate::seal::seal;
 
 static LAUNCHER: &[u8] = include_bytes!(env!("COFFERDAM_LAUNCHER"));
 
@@ -51,7 +52,7 @@ fn sealed() -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memory);
     file.write_all(LAUNCHER)?;
     let memory = OwnedFd::from(file);
-    fcntl_add_seals(&memory, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    seal(&memory)?;
     Ok(memory)
 }
 

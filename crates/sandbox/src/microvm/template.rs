@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use model::limits::Limits;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 
 use super::kept::{self, Making, copy_data};
 use super::machine::Shape;
@@ -27,6 +27,7 @@ use super::{BOOT_PATIENCE, MicroVmConfig, kernel, open, scratch};
 use crate::CreateError;
 use crate::driver::wait_ended;
 use crate::local::Local;
+use crate::seal::seal;
 
 const MEMORY: &str = "memory";
 const STATE: &str = "state";
@@ -120,7 +121,7 @@ impl Template {
 
     fn seal(&self) -> io::Result<()> {
         for file in [&self.memory, &self.state] {
-            fcntl_add_seals(file, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+            seal(file)?;
         }
         Ok(())
     }

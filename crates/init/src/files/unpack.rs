@@ -115,12 +115,10 @@ impl<'a> Unpack<'a> {
         let mut seen = 0u64;
         while let Some(record) = entries.next_entry().map_err(broken)? {
             seen += 1;
-            let path = record.file_path();
-            // Programs of Windows write their own separators, and Jenkins reads them so.
-            let name: Vec<u8> = path.as_bytes().iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect();
-            let kind = if name.ends_with(b"/") { Kind::Folder } else { Kind::File };
+            let name = record.file_path();
+            let kind = if record.is_dir() { Kind::Folder } else { Kind::File };
             // Jenkins leaves permissions out, and makes files of links.
-            let item = Item { name: &name, kind, mode: None };
+            let item = Item { name: name.as_bytes(), kind, mode: None };
             if record.flags().is_encrypted() {
                 return Err(failed(io::Error::other("it is encrypted")));
             }
@@ -261,6 +259,10 @@ fn inside(name: &[u8]) -> Option<Vec<&[u8]>> {
         match part {
             b"" | b"." => {}
             b".." => drop(parts.pop()?),
+            // The same in the words of Windows: here a name like any other, and a way out where it is unpacked there.
+            part if part.contains(&b'\\') && part.split(|&byte| byte == b'\\').any(|step| step == b"..") => {
+                return None;
+            }
             part => parts.push(part),
         }
     }
@@ -304,6 +306,8 @@ mod tests {
         check(b"../a", None);
         check(b"a/../../b", None);
         check(b"/a", None);
+        check(br"a\b", Some(r"a\b"));
+        check(br"a/..\..\b", None);
         check(b"a\0b", None);
     }
 }

@@ -173,19 +173,6 @@ fn files_are_chosen_named_and_read() {
 }
 
 #[test]
-fn archives_of_windows_have_folders_too() {
-    let Some(mut host) = Host::start(Maker::Root) else { return };
-    let dir = open_dir();
-    let (archive, to) = (dir.path().join("archive"), dir.path().join("to"));
-    std::fs::create_dir(&to).unwrap();
-    std::fs::write(&archive, zip_of(&[(br"a\", b""), (br"a\b\c.txt", b"hello")])).unwrap();
-    unpack(&mut host, &archive, ArchiveFormat::Zip, &to).unwrap();
-    assert_eq!(std::fs::read_to_string(to.join("a/b/c.txt")).unwrap(), "hello");
-    std::fs::write(&archive, zip_of(&[(br"..\..\evil", b"evil")])).unwrap();
-    assert!(flaw(&mut host, &archive, ArchiveFormat::Zip).unwrap().ends_with("is out of bounds!"));
-}
-
-#[test]
 fn names_that_lead_out_end_it() {
     let Some(mut host) = Host::start(Maker::Root) else { return };
     let (dir, outside) = (open_dir(), open_dir());
@@ -193,7 +180,7 @@ fn names_that_lead_out_end_it() {
     std::fs::create_dir(&to).unwrap();
     symlink(outside.path(), to.join("way")).unwrap();
     let absolute = format!("{}/evil", outside.path().display());
-    for name in ["../evil", "a/../../evil", &absolute, "way/evil", "/evil", ".."] {
+    for name in ["../evil", "a/../../evil", r"..\..\evil", &absolute, "way/evil", "/evil", ".."] {
         for format in [ArchiveFormat::Zip, ArchiveFormat::Tar] {
             let made = match format {
                 ArchiveFormat::Zip => zip_of(&[(b"good", b"hello"), (name.as_bytes(), b"evil")]),

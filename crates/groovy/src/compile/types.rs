@@ -66,6 +66,8 @@ pub(super) struct Names {
     package: Option<Text>,
     /// `import static a.B.*`
     static_stars: Vec<Text>,
+    /// Methods of the script: they may take what those of that name do not.
+    methods: HashSet<Text>,
     /// Simple name → full name: imports and classes of the script.
     known: HashMap<Text, Text>,
     /// `import static a.B.c [as d]`: d → (a.B, c).
@@ -88,7 +90,8 @@ pub(crate) fn primitive(name: &str) -> Option<&'static str> {
 impl Names {
     pub(super) fn of(script: &Script, index: Rc<ClassIndex>) -> Names {
         let package = script.package.as_ref().map(|(package, _)| package.clone());
-        let mut names = Names { index, package, ..Names::default() };
+        let methods = script.methods.iter().map(|method| method.name.clone()).collect();
+        let mut names = Names { index, package, methods, ..Names::default() };
         for import in &script.imports {
             names.import(import);
         }
@@ -141,7 +144,7 @@ impl Names {
         let starred = || {
             let has =
                 |class: &&Text| self.index.has_static(class, name) || super::static_members(class).contains(&name);
-            let class = self.static_stars.iter().find(has)?;
+            let class = self.static_stars.iter().find(has).filter(|_| !self.methods.contains(name))?;
             Some((class.clone(), name.into()))
         };
         self.statics.get(name).cloned().or_else(starred)
@@ -161,12 +164,17 @@ impl Names {
                 return Some(full.into());
             }
         }
+        // What the script imports of libraries goes before what everybody has.
+        let of_library = |package: &Text| Some(format!("{package}.{name}")).filter(|full| self.index.has(full));
+        if let Some(full) = self.stars.iter().find_map(of_library) {
+            return Some(full.into());
+        }
         if let Some(full) = default_import(name) {
             return Some(full.into());
         }
         let starred = |package: &Text| {
             let full = format!("{package}.{name}");
-            (crate::value::is_known_class(&full) || self.index.has(&full)).then(|| full.into())
+            crate::value::is_known_class(&full).then(|| full.into())
         };
         self.stars.iter().find_map(starred)
     }

@@ -92,7 +92,7 @@ pub(crate) fn compare(ctx: &mut Ctx<'_>, a: &Value, b: &Value) -> Result<Orderin
     {
         return ctx.pay(text_work(a, b) / PAIRS_AT_ONCE).map(|()| order);
     }
-    if let (Value::GString(_), false) = (a, b.is_null()) {
+    if matches!(a, Value::GString(_)) && !b.is_null() || asks(b) && a.is_text() {
         let (x, y) = (ctx.str(a)?, ctx.str(b)?);
         if let Compared::Order(order) = compare_plain(&Value::Str(x), &Value::Str(y)) {
             return Ok(order);

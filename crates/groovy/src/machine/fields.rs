@@ -253,15 +253,14 @@ impl Vm<'_> {
         if found.is_some() {
             return Ok(found);
         }
-        // The only one there is takes what is cast to its type.
-        match &methods[..] {
-            [only] if only.params.len() == 1 => Ok(Some(only.clone())),
-            several if several.len() > 1 && several.iter().all(|method| method.params.len() == 1) => {
-                let name = accessor("set", name);
-                Err(self.ctx().missing_method(&name, &class.name, false, std::slice::from_ref(value)))
-            }
-            _ => Ok(None),
+        methods.retain(|method| method.params.len() == 1);
+        let Some(first) = methods.first() else { return Ok(None) };
+        // The only one there is takes what is cast to its type; one that is overridden is there twice.
+        if methods.iter().all(|method| method.params[0].ty == first.params[0].ty) {
+            return Ok(Some(Rc::clone(first)));
         }
+        let name = accessor("set", name);
+        Err(self.ctx().missing_method(&name, &class.name, false, std::slice::from_ref(value)))
     }
 
     pub(super) fn has_setter(&self, target: &Value, name: &str) -> bool {

@@ -44,7 +44,6 @@ pub(crate) fn check(pattern: &str) -> Result<(), String> {
                 i = text.after_quantifier(text.counts_end(i)?);
                 atom = false;
             }
-            '^' => atom = false,
             _ => atom = true,
         }
         i += 1;

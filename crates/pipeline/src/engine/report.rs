@@ -2,6 +2,7 @@
 
 use groovy::value::Value;
 use model::event::{Event, LogSource};
+use model::limits::MAX_LOG_LINE_BYTES;
 use model::outcome::Outcome;
 
 use super::fault::Fault;
@@ -33,15 +34,19 @@ fn before(fault: &Fault) -> String {
     let words = |value: &Value| {
         let Some((class, thrown)) = throwable(value) else { return String::new() };
         let message = Some(thrown.message).filter(|message| !message.is_null());
-        head(&class, &message.map(|message| message.to_text()).unwrap_or_default())
+        let mut text = message.map(|message| message.to_text()).unwrap_or_default();
+        // There may be many of one message.
+        text.truncate(text.floor_char_boundary(MAX_LOG_LINE_BYTES));
+        head(&class, &text)
     };
     let cause = |value: &Value| throwable(value).map(|(_, thrown)| thrown.cause).filter(|cause| !cause.is_null());
     let all: Vec<_> = std::iter::successors(fault.value(), cause).take(MAX_CAUSES + 1).collect();
-    let mut text = String::new();
+    let (mut text, mut room) = (String::new(), MAX_CAUSES);
     for (at, value) in all.iter().enumerate().rev() {
         let beside = throwable(value).and_then(|(_, thrown)| thrown.suppressed());
-        for other in beside.map(|list| list.snapshot()).unwrap_or_default().iter().take(MAX_CAUSES) {
+        for other in beside.map(|list| list.snapshot()).unwrap_or_default().iter().take(room) {
             text += &format!("Also:   {}\n", words(other));
+            room -= 1;
         }
         text += if at + 1 < all.len() { "Caused: " } else { "" };
         text += &if at > 0 { words(value) + "\n" } else { String::new() };

@@ -47,7 +47,8 @@ pub(super) async fn record(call: StepCall, entry: &'static Entry) -> Result<Valu
 /// Source: `MailStep` of workflow-basic-steps. The class `Mailer` that the step stands for writes its text itself.
 fn addressed(call: &StepCall) -> Result<(), Fault> {
     let is_given = |name: &&str| call.args.get(name).is_some_and(|value| !value.to_text().trim().is_empty());
-    if call.args.get("recipients").is_some() || call.core.facts.planning {
+    let of_class = ["recipients", "notifyEveryUnstableBuild", "sendToIndividuals"];
+    if of_class.iter().any(|name| call.args.get(name).is_some()) || call.core.facts.planning {
         return Ok(());
     }
     if !["subject", "body"].iter().all(is_given) {

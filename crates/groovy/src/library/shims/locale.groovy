@@ -23,6 +23,11 @@ class Locale implements Serializable, Cloneable {
     static final JAPAN = new java.util.Locale('ja', 'JP')
     static final KOREA = new java.util.Locale('ko', 'KR')
     static final CHINA = new java.util.Locale('zh', 'CN')
+    static final PRC = CHINA
+    static final SIMPLIFIED_CHINESE = CHINA
+    static final TAIWAN = new java.util.Locale('zh', 'TW')
+    static final TRADITIONAL_CHINESE = TAIWAN
+    static final CANADA_FRENCH = new java.util.Locale('fr', 'CA')
     private static final NAMES = [
         en: 'English', fr: 'French', de: 'German', it: 'Italian', ja: 'Japanese', ko: 'Korean', zh: 'Chinese',
         US: 'United States', GB: 'United Kingdom', CA: 'Canada', FR: 'France', DE: 'Germany', IT: 'Italy',

@@ -209,6 +209,8 @@ impl Input {
     /// that has ended the bytes are dropped.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
         for chunk in bytes.chunks(wire::init::MAX_CHUNK_BYTES) {
+            // Dropped bytes wait for nothing, and whoever sends without end must not keep the others from going on.
+            tokio::task::consume_budget().await;
             let cost = cost(chunk);
             match self.window.acquire_many(cost).await {
                 Ok(permit) => permit.forget(),

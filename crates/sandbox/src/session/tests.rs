@@ -299,6 +299,24 @@ async fn input_waits_for_room_and_an_early_end_stops_it() {
 }
 
 #[tokio::test]
+async fn whoever_sends_to_what_has_ended_lets_others_go_on() {
+    let (session, mut peer) = connect().await;
+    let (running, ()) = tokio::join!(session.exec(ExecSpec::default()), async {
+        let id = peer.id().await;
+        peer.say(Event::Started { id, pid: 2 }).await;
+        peer.say(exited(id)).await;
+    });
+    let mut running = running.unwrap();
+    running.wait().await.unwrap();
+    let mut input = running.input();
+    let other = tokio::spawn(async {});
+    for _ in 0..100_000 {
+        input.send(b"more").await.unwrap();
+    }
+    assert!(other.is_finished());
+}
+
+#[tokio::test]
 async fn another_version_or_no_greeting_is_refused() {
     let greeting = async |event: Option<Event>| {
         let (ours, theirs) = duplex(4096);

@@ -1,14 +1,20 @@
-//! Braces in regular expressions: Java refuses those that say no number of times, where the engines take them for text.
+//! What Java refuses in regular expressions and the engines take: braces that say no number of times, and look-behinds of any length.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use super::pattern::PatternError;
 
-/// Whether each brace is escaped, in a set of characters, part of an escape, or says how many times what is before it stands there.
+/// Java's words.
+const NO_MAXIMUM: &str = "Look-behind group does not have an obvious maximum length";
+
+/// Whether each brace is escaped, in a set of characters, part of an escape, or says how many times what is before it stands there, and each
+/// look-behind has a longest match: without one, each place of a text would be gone back from to its beginning.
 pub(super) fn check(source: &str) -> Result<(), PatternError> {
     let mut chars = source.chars().peekable();
     let mut depth = 0usize;
+    // Of the open groups, whether each is a look-behind or in one.
+    let mut behind = Vec::new();
     // Whether something is there that may be repeated.
     let mut atom = false;
     while let Some(c) = chars.next() {
@@ -28,15 +34,27 @@ pub(super) fn check(source: &str) -> Result<(), PatternError> {
             }
             _ if depth > 0 => {}
             '(' => {
+                let mut is_behind = behind.last() == Some(&true);
                 if chars.next_if_eq(&'?').is_some() {
+                    is_behind |= chars.next_if_eq(&'<').is_some() && matches!(chars.peek(), Some('=' | '!'));
                     while chars.next_if(|c| !matches!(c, ':' | '=' | '!' | '>' | ')')).is_some() {}
                     chars.next();
                 }
+                behind.push(is_behind);
                 atom = false;
             }
+            ')' => {
+                behind.pop();
+                atom = true;
+            }
+            // Behind another one it says how that is gone about.
+            '*' | '+' if atom && behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
             '|' | '*' | '+' | '?' => atom = false,
-            '{' if !atom || !counts(&mut chars) => return Err(PatternError("Illegal repetition".into())),
-            '{' => atom = false,
+            '{' => match counts(&mut chars).filter(|_| atom) {
+                None => return Err(PatternError("Illegal repetition".into())),
+                Some(None) if behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
+                Some(_) => atom = false,
+            },
             _ => atom = true,
         }
     }
@@ -62,11 +80,11 @@ fn escape(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// `2}`, `2,}`, `2,3}` after a brace.
-fn counts(chars: &mut Peekable<Chars<'_>>) -> bool {
-    let Some(least) = number(chars) else { return false };
-    let most = if chars.next_if_eq(&',').is_some() { number(chars) } else { None };
-    chars.next_if_eq(&'}').is_some() && most.is_none_or(|most| least <= most)
+/// The most of `2}`, `2,}`, `2,3}` after a brace: there may be none.
+fn counts(chars: &mut Peekable<Chars<'_>>) -> Option<Option<u64>> {
+    let least = number(chars)?;
+    let most = if chars.next_if_eq(&',').is_some() { number(chars) } else { Some(least) };
+    (chars.next_if_eq(&'}').is_some() && most.is_none_or(|most| least <= most)).then_some(most)
 }
 
 fn number(chars: &mut Peekable<Chars<'_>>) -> Option<u64> {
@@ -108,12 +126,15 @@ mod tests {
             "a{2}|b{3}",
             "(?=a){1}",
             "(?<=x)a{2}",
+            "(?<=x{2,3}|y?z{2}+)a*",
+            "(?<n>x*)(?<![+*]\\*)",
             "",
         ] {
             assert!(check(source).is_ok(), "{source}");
         }
-        for source in ["{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}", "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}"]
-        {
+        let behind = ["(?<=a*)", "(?<!x(a|b+))", "(?<=a{2,})", "(?<=(?<n>a)+)b"];
+        let braces = ["{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}", "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}"];
+        for source in braces.into_iter().chain(behind) {
             assert!(check(source).is_err(), "{source}");
         }
     }

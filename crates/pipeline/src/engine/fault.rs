@@ -132,6 +132,11 @@ impl Fault {
         matches!(&*self.class(), ABORT | NO_CREDENTIAL)
     }
 
+    /// Does the log have its message alone, without what was thrown beside it?
+    pub(crate) fn is_said_shortly(&self) -> bool {
+        self.is_abort() || self.is_limit() || self.interruption().is_some()
+    }
+
     /// The same, with advice.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());

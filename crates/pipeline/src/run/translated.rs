@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use groovy::ast::{Access, Arg, Closure, Expr, ExprKind, MapEntry, MapKey, Member, StmtKind, StrPart, Text};
+use groovy::ast::{Access, Arg, Closure, Expr, ExprKind, MapEntry, MapKey, Member, Stmt, StmtKind, StrPart, Text};
 
 /// A value as Jenkins compiles it.
 pub(super) fn translated(value: &Expr) -> Expr {
@@ -104,9 +104,25 @@ fn part(part: &mut StrPart) -> Vec<&mut Expr> {
 }
 
 fn statements(closure: &mut Rc<Closure>) -> Vec<&mut Expr> {
-    let values = Rc::make_mut(closure).body.stmts.iter_mut().filter_map(|statement| match &mut statement.kind {
-        StmtKind::Expr(expr) | StmtKind::Return(Some(expr)) => Some(expr),
-        _ => None,
-    });
-    values.collect()
+    Rc::make_mut(closure).body.stmts.iter_mut().flat_map(of_statement).collect()
+}
+
+fn of_statement(statement: &mut Stmt) -> Vec<&mut Expr> {
+    match &mut statement.kind {
+        StmtKind::Expr(expr) | StmtKind::Return(Some(expr)) => vec![expr],
+        StmtKind::If { cond, then, otherwise } => {
+            let branches = std::iter::once(then).chain(otherwise).flat_map(|branch| of_statement(branch));
+            std::iter::once(cond).chain(branches).collect()
+        }
+        StmtKind::While { cond: head, body } | StmtKind::ForIn { iterable: head, body, .. } => {
+            std::iter::once(head).chain(of_statement(body)).collect()
+        }
+        StmtKind::Try { body, catches, finally } => {
+            let catches = catches.iter_mut().map(|catch| &mut catch.body);
+            let blocks = std::iter::once(body).chain(catches).chain(finally);
+            blocks.flat_map(|block| block.stmts.iter_mut().flat_map(of_statement)).collect()
+        }
+        StmtKind::Block(block) => block.stmts.iter_mut().flat_map(of_statement).collect(),
+        _ => Vec::new(),
+    }
 }

@@ -70,10 +70,6 @@ impl Regex {
     fn is_whole(&self, text: &str) -> Result<bool, Fault> {
         Ok(self.0.matches(text).map_err(|e| bad(e.0))?.is_some())
     }
-
-    fn is_in(&self, text: &str) -> Result<bool, Fault> {
-        Ok(self.0.find(text, 0).map_err(|e| bad(e.0))?.is_some())
-    }
 }
 
 fn bad(why: String) -> Fault {
@@ -178,15 +174,16 @@ impl Asked<'_> {
         Ok(changes)
     }
 
-    /// Does what a commit says match: its first line whole, or a line (or several) of all of it?
+    /// Does what a commit says match: its first line, or all of it, whose first and last lines may have more?
     ///
-    /// Source: `ChangeLogConditional` of pipeline-model-definition.
+    /// Source: `ChangeLogConditional` of pipeline-model-definition; `GitChangeSet` of git, which ends each line.
     async fn changelog(&self) -> Result<bool, Fault> {
         let pattern = self.text("pattern").await?.unwrap_or_default();
         let title = Regex::new(&pattern, 0)?;
         let within = Regex::new(&format!(r"^[^\r\n]*?{pattern}[^\r\n]*?$"), LINES)?;
         any(&*self.changes().await?, |change| {
-            Ok(title.is_whole(beginning(change.title()))? || within.is_in(beginning(&change.message))?)
+            let message = format!("{}\n", beginning(change.message.trim_end_matches('\n')));
+            Ok(title.is_whole(beginning(change.title()))? || within.is_whole(&message)?)
         })
     }
 

@@ -92,8 +92,8 @@ pub(crate) async fn run_branches(
     let first = places.min_by_key(|(_, fault)| if fail_fast { (0, Reverse(Outcome::Success)) } else { rank(fault) });
     let Some(first) = first.map(|(at, _)| at) else { return Ok(values) };
     let thrown = failures.remove(first);
-    // What failFast did to a branch says nothing, and what is thrown says itself.
-    for fault in failures.iter().filter(|fault| fault.interruption().is_none()) {
+    // Where what is thrown is said in one line, the others would not be said at all. What failFast did to a branch says nothing.
+    for fault in failures.iter().filter(|fault| thrown.is_said_shortly() && fault.interruption().is_none()) {
         core.say(&scope, &format!("Also:   {}: {}", fault.class(), fault.message()));
     }
     Err(core.suppressing(thrown, failures))

@@ -17,12 +17,16 @@ fn names_that_nothing_knows_are_null_in_values_of_variables() {
         def g() { UNDEF }
         pipeline { agent none
         environment { A = \"VALID${UNDEF}ORNOT\"; B = \"${UNDEF ?: 'dflt'}\"; C = \"${UNDEF ? 'a' : 'b'}\"; D = f(UNDEF)
-            E = \"${Math.max(1, 2)} ${Integer.MAX_VALUE}\"; F = \"${[1].collect { UNDEF }}\" }
+            E = \"${Math.max(1, 2)} ${Integer.MAX_VALUE}\"; F = \"${[1].collect { UNDEF }}\"
+            G = \"${[1].collect { for (x in [1]) { if (UNDEF == null) { try { throw new Exception() } catch (e) { return UNDEF } } } }}\" }
         stages { stage('s') { environment { OF = \"${UNDEF}!\" }
-            steps { echo \"$A $B $C $D $E $F $OF\"; script { try { g() } catch (MissingPropertyException e) { echo 'missing' } } } }
+            steps { echo \"$A $B $C $D $E $F $G $OF\"; script { try { g() } catch (MissingPropertyException e) { echo 'missing' } } } }
         stage('m') { matrix { axes { axis { name 'X'; values 'x' } }; environment { OF = \"${UNDEF ?: X}\" }
             stages { stage('t') { steps { echo \"cell $OF\" } } } } } } }");
-    ran.is(Outcome::Success).has("VALIDnullORNOT dflt b none 2 2147483647 [null] null!").has("missing").has("cell x");
+    ran.is(Outcome::Success)
+        .has("VALIDnullORNOT dflt b none 2 2147483647 [null] [null] null!")
+        .has("missing")
+        .has("cell x");
 }
 
 #[test]

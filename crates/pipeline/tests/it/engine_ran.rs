@@ -32,6 +32,12 @@ impl Ran {
     }
 
     #[track_caller]
+    pub fn has_once(&self, text: &str) -> &Self {
+        assert_eq!(self.log.matches(text).count(), 1, "{text:?} in:\n{}", self.log);
+        self
+    }
+
+    #[track_caller]
     pub fn lacks(&self, text: &str) -> &Self {
         assert!(!self.log.contains(text), "{text:?} in:\n{}", self.log);
         self

@@ -146,7 +146,7 @@ impl Builder {
             around: self.around,
             is_abstract: self.is_abstract,
             is_private: self.is_private,
-            is_test: self.returns == Type::Primitive("boolean"),
+            is_test: super::function::is_boolean(&self.returns),
             params: self.params,
             varargs: self.varargs,
             implicit_it: self.implicit_it,

@@ -77,7 +77,9 @@ fn readable(class: &Class) -> Vec<Text> {
     let fields = class.fields.iter().filter(is_property).map(|f| f.name.clone());
     let visible = class.methods.iter().filter(|m| !has(&m.modifiers.words, &["private", "protected"]));
     let getters = visible.filter_map(|method| {
-        let boolean = || method.return_type.as_ref().is_some_and(|t| &*t.name == "boolean" && t.dimensions == 0);
+        let boolean = || {
+            method.return_type.as_ref().is_some_and(|t| matches!(&*t.name, "boolean" | "Boolean") && t.dimensions == 0)
+        };
         let rest = match method.name.strip_prefix("get") {
             Some(rest) => rest,
             None => method.name.strip_prefix("is").filter(|_| boolean())?,

@@ -191,15 +191,18 @@ impl Compiler<'_> {
         span: Span,
     ) {
         let Some(finally) = finally else { return self.try_catch(body, catches, tail, span) };
+        // Where that returns, nothing before it is what is returned, and so cast.
+        let returns = |statement: &Stmt| matches!(statement.kind, StmtKind::Return(_) | StmtKind::Throw(_));
+        let is_last = tail && !finally.stmts.last().is_some_and(returns);
         let mark = self.f().open_scope();
         let slot = self.f().slot();
         self.f().slot();
         self.f().control.push(Control::Finally { slot, exits: Vec::new(), jumps: Vec::new() });
         let start = self.f().here() as u32;
         if catches.is_empty() {
-            self.protected(body, tail);
+            self.protected(body, is_last);
         } else {
-            self.try_catch(body, catches, tail, span);
+            self.try_catch(body, catches, is_last, span);
         }
         self.emit(Op::Int(0), span);
         self.emit(Op::Store(slot), span);

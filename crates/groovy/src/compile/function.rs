@@ -20,6 +20,15 @@ pub enum Type {
     Array(Box<Type>),
 }
 
+/// Whether what answers it may be a getter by the name `isReady`.
+pub(super) fn is_boolean(ty: &Type) -> bool {
+    match ty {
+        Type::Primitive(name) => *name == "boolean",
+        Type::Class(name) => &**name == "java.lang.Boolean",
+        _ => false,
+    }
+}
+
 /// A parameter.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -108,7 +117,7 @@ pub struct Function {
     pub is_abstract: bool,
     /// `private`
     pub is_private: bool,
-    /// Declared to answer a `boolean`: only then `isReady` is a getter.
+    /// Declared to answer a `boolean` or `Boolean`: only then `isReady` is a getter.
     pub is_test: bool,
     /// From the library's own Groovy text: left out of stack traces.
     pub library: bool,

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::{Answer, compare, yes};
+use crate::compile::Type;
 use crate::machine::{Ctx, Fault, ScriptId};
 use crate::value::render::Style;
-use crate::value::{Native, Object, Throwable, Value, hash};
+use crate::value::{Class, Native, Object, Throwable, Value, hash};
 
 /// `print`, `println`, `printf`, `sprintf`.
 pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
@@ -208,7 +209,8 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
             Ok(accessor_field(&getter[3..]).and_then(|n| o.field(&n)))
         }
         (getter, []) if getter.len() > 2 && getter.starts_with("is") => {
-            Ok(accessor_field(&getter[2..]).and_then(|n| o.field(&n)))
+            let field = accessor_field(&getter[2..]).filter(|name| is_boolean(&o.class, name));
+            Ok(field.and_then(|name| o.field(&name)))
         }
         (setter, [value]) if setter.len() > 3 && setter.starts_with("set") => {
             let slot = accessor_field(&setter[3..]).and_then(|n| o.slot(&n));
@@ -275,6 +277,13 @@ fn of_binding(ctx: &mut Ctx<'_>, (this, id): (&Value, ScriptId), name: &str, arg
 /// The property whose getter a method is.
 pub(crate) fn getter_of(method: &str) -> Option<String> {
     accessor_field(method.strip_prefix("get")?)
+}
+
+/// Whether a property is declared `boolean`: no other has an `isName()`.
+fn is_boolean(class: &Class, name: &str) -> bool {
+    let fields = class.lineage();
+    let mut fields = fields.iter().filter_map(|class| class.script.as_ref()?.fields.get(name));
+    fields.next().is_some_and(|field| field.ty == Type::Primitive("boolean"))
 }
 
 /// `Name` → `name`; a field that begins with two capitals keeps them.

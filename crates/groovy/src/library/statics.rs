@@ -96,6 +96,7 @@ fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) ->
             }
             yes(Value::array(all.into_iter().map(Value::Class).collect(), "java.lang.Class"))
         }
+        ("isCase", [Value::Class(other)]) => yes(other.is_a(&class.name)),
         ("isInstance" | "isCase", [value]) => yes(!value.is_null() && ctx.world.class_of(value).is_a(&class.name)),
         ("isAssignableFrom", [Value::Class(other)]) => yes(other.is_a(&class.name)),
         ("isInterface", []) => {

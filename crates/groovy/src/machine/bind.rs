@@ -52,10 +52,11 @@ impl World {
         let mut fitting = candidates.iter().filter(|f| self.fit(f, args) != UNFIT);
         let first = fitting.next()?;
         let Some(second) = fitting.next() else { return Some(first.clone()) };
-        if let [Value::Null] = args {
-            // The most general one; it is the nearest by the distances that only say whether it fits.
-            let all = [first, second].into_iter().chain(fitting);
-            return all.min_by_key(|f| self.fit(f, args)).cloned();
+        // Null alone goes to what takes anything.
+        if let [Value::Null] = args
+            && let Some(any) = [first, second].into_iter().chain(fitting.clone()).find(|f| self.fit(f, args) == 0)
+        {
+            return Some(any.clone());
         }
         let mut classes = self.arguments(args);
         for (at, ty) in casts {

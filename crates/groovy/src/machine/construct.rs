@@ -329,6 +329,11 @@ impl Vm<'_> {
         let mut fitting = constructors.iter().filter(direct);
         let (Some(only), None) = (fitting.next(), fitting.next()) else { return Ok(None) };
         let Some(shape) = super::shape::shapes(only, count).find(|shape| !shape.into_array) else { return Ok(None) };
+        // What goes into its array is one item of that.
+        let last = shape.given.last().filter(|_| count > 0).map(|at| &only.params[*at].ty);
+        if matches!(last, Some(Type::Array(_))) && self.top(1).items().is_none() && !self.top(1).is_null() {
+            return Ok(None);
+        }
         for (n, at) in shape.given.iter().enumerate() {
             let value = self.f.stack[base + n].clone();
             self.f.stack[base + n] = self.cast(&value, &only.params[*at].ty)?;

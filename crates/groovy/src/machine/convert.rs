@@ -61,9 +61,7 @@ impl Vm<'_> {
             Type::Any => !value.is_null(),
             Type::Primitive(_) => false,
             Type::Class(name) => self.is_instance(value, name),
-            Type::Array(_) => {
-                matches!(value, Value::List(l) if matches!(l.kind(), ListKind::JavaArray(e) if **e == *element_name(ty).trim_end_matches("[]") || matches!(ty, Type::Array(i) if **i == Type::Any)))
-            }
+            Type::Array(element) => is_array_of(value, element),
         }
     }
 
@@ -262,8 +260,9 @@ impl Vm<'_> {
 
     fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool, made: &mut i32) -> Result<Value, Fault> {
         let name = element_name(element);
-        if value.is_null() {
-            return Ok(Value::Null);
+        // An array of such items is one already: who writes to it writes to the same.
+        if value.is_null() || is_array_of(value, element) {
+            return Ok(value.clone());
         }
         let items = match value {
             Value::Str(_) | Value::GString(_) if explicit || *element == Type::Primitive("char") => {
@@ -290,6 +289,14 @@ impl Vm<'_> {
         }
         Ok(Value::List(Rc::new(List::new(out, ListKind::JavaArray(name.into())))))
     }
+}
+
+/// Whether a value is an array whose items are of a type. What holds objects holds those of every class, but for numbers and the like.
+fn is_array_of(value: &Value, element: &Type) -> bool {
+    let Value::List(list) = value else { return false };
+    let ListKind::JavaArray(held) = list.kind() else { return false };
+    let wanted = element_name(element);
+    **held == *wanted || wanted == "java.lang.Object" && !crate::value::is_primitive(held)
 }
 
 /// The closures that stand for methods, by name: those of a map, or one for all that have no code.

@@ -166,9 +166,10 @@ impl Vm<'_> {
             self.replace(2, Value::Bool(answer.truth()));
             return Ok(Flow::Next);
         }
-        let is = match &test {
-            Value::Class(class) => self.is_instance(&value, &class.name),
-            other => library::compare::is_case(&mut self.ctx(), other, &value)?,
+        let is = match (&test, &value) {
+            (Value::Class(class), Value::Class(of)) => of.is_a(&class.name),
+            (Value::Class(class), _) => self.is_instance(&value, &class.name),
+            (other, _) => library::compare::is_case(&mut self.ctx(), other, &value)?,
         };
         self.replace(2, Value::Bool(is));
         Ok(Flow::Next)

@@ -98,6 +98,11 @@ impl Vm<'_> {
             {
                 return self.call_host(Some(host.clone()), at, base, name.clone(), named, Landing::Push);
             }
+            if self.is_of_library(target, name)
+                && let Some(flow) = self.library_method(at, base, name, std::slice::from_ref(target))?
+            {
+                return Ok(flow);
+            }
             if index == 0 && delegate_first {
                 if let Some(step) = self.call_taker(at, base, name, &targets[..1]) {
                     return step;
@@ -154,6 +159,13 @@ impl Vm<'_> {
             return self.call_host(None, at, base, name.clone(), named, Landing::Push);
         }
         self.call_name_library(at, base, name, &targets)
+    }
+
+    /// Whether what a list, text or map has itself goes before what the next target has; the host's names are the host's.
+    fn is_of_library(&self, target: &Value, name: &Text) -> bool {
+        let is_plain =
+            !matches!(target, Value::Object(_) | Value::Class(_) | Value::Host(_) | Value::Closure(_) | Value::Null);
+        is_plain && target.script_id().is_none() && !self.host.has_method(None, name)
     }
 
     /// What an object makes of a name that nobody before it has.

@@ -54,6 +54,7 @@ const FILES: &[(&str, &str)] = &[
     ("static_getters", include_str!("cases/static_getters.txt")),
     ("entries", include_str!("cases/entries.txt")),
     ("of_plugins", include_str!("cases/of_plugins.txt")),
+    ("of_groovy_calls", include_str!("cases/of_groovy_calls.txt")),
 ];
 
 /// The cases of all files.

@@ -165,7 +165,7 @@ impl Vm<'_> {
     fn is_of_library(&self, target: &Value, name: &Text) -> bool {
         let is_plain =
             !matches!(target, Value::Object(_) | Value::Class(_) | Value::Host(_) | Value::Closure(_) | Value::Null);
-        is_plain && target.script_id().is_none() && !self.host.has_method(None, name)
+        is_plain && target.script_id().is_none() && !(self.host.has_method(None, name) && self.host.goes_first(name))
     }
 
     /// What an object makes of a name that nobody before it has.

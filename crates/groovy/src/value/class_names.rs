@@ -41,7 +41,13 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("groovy.lang.Binding", &["groovy.lang.GroovyObject"]),
     (
         "groovy.lang.Closure",
-        &["java.lang.Runnable", "java.lang.Cloneable", "java.io.Serializable", "groovy.lang.GroovyObject"],
+        &[
+            "java.lang.Runnable",
+            "java.util.concurrent.Callable",
+            "java.lang.Cloneable",
+            "java.io.Serializable",
+            "groovy.lang.GroovyObject",
+        ],
     ),
     ("org.codehaus.groovy.runtime.MethodClosure", &["groovy.lang.Closure"]),
     ("org.codehaus.groovy.runtime.CurriedClosure", &["groovy.lang.Closure"]),
@@ -402,7 +408,7 @@ pub(crate) fn is_subtype(name: &str, target: &str) -> bool {
         first = false;
         pending.extend(parents);
     }
-    target == "groovy.lang.Closure" && name.contains("_closure")
+    name.contains("_closure") && is_subtype("groovy.lang.Closure", target)
 }
 
 /// Java's name of an array class of this element type (full name or primitive).

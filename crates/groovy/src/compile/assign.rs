@@ -248,8 +248,11 @@ impl Compiler<'_> {
             // `5++` and `f()++` are legal where the value is a number; nothing is stored.
             _ => {
                 self.expr(target);
+                if keep && !prefix {
+                    self.emit(Op::Dup, span);
+                }
                 self.emit(step, span);
-                if !keep {
+                if !keep || !prefix {
                     self.emit(Op::Pop, span);
                 }
             }

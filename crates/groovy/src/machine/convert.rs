@@ -157,6 +157,11 @@ impl Vm<'_> {
         }
     }
 
+    /// `value as T`, whatever the script itself makes of that.
+    pub(super) fn converted(&mut self, value: &Value, ty: &Type) -> Result<Value, Fault> {
+        self.convert(value, ty, true, &mut 0)
+    }
+
     fn convert(&mut self, value: &Value, ty: &Type, explicit: bool, made: &mut i32) -> Result<Value, Fault> {
         match ty {
             Type::Any => Ok(value.clone()),

@@ -213,8 +213,8 @@ pub(super) fn stand_in(class: Rc<Class>) -> Class {
     Class { name, superclass: Some(class), interfaces: Vec::new(), script }
 }
 
-/// The classes that `super` looks through in the code of a class: those above it. In a trait they are the ones that the class which has it
-/// names before it, and then what is above that class.
+/// The classes that `super` looks through in the code of a class: those above it. In a trait they are the ones that it extends, those that
+/// the class which has it names before it, and then what is above that class.
 pub(super) fn above<'c>(this: &'c Value, own: &'c Class) -> Vec<&'c Class> {
     let is_trait = |c: &Class| c.script.as_ref().is_some_and(|s| s.kind == ClassKind::Trait);
     let superclasses = |c: &'c Class| c.superclass.iter().flat_map(|c| c.lineage());
@@ -225,7 +225,8 @@ pub(super) fn above<'c>(this: &'c Value, own: &'c Class) -> Vec<&'c Class> {
     while let Some(class) = next {
         if let Some(at) = class.interfaces.iter().position(|c| c.name == own.name) {
             let traits = class.interfaces[..at].iter().rev().map(|c| &**c).filter(|c| is_trait(c));
-            return traits.chain(superclasses(class)).collect();
+            let extended = own.lineage().into_iter().skip(1).filter(|c| is_trait(c));
+            return extended.chain(traits).chain(superclasses(class)).collect();
         }
         next = class.superclass.as_deref();
     }

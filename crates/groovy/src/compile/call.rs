@@ -23,7 +23,7 @@ impl Compiler<'_> {
                 self.emit(Op::ListAdd, span);
             }
             self.list_items(args);
-            return Site { name, count: 1, named, spread: true, dynamic: false, casts: Vec::new() };
+            return Site { named, spread: true, ..Site::plain(&name, 1) };
         }
         let (mut count, mut casts) = (0u16, Vec::new());
         if named {
@@ -42,7 +42,7 @@ impl Compiler<'_> {
         if count > 4_000 {
             self.error(span, "too many arguments");
         }
-        Site { name, count, named, spread: false, dynamic: false, casts }
+        Site { named, casts, ..Site::plain(&name, count) }
     }
 
     fn named_map(&mut self, args: &[Arg], span: Span) {
@@ -132,10 +132,13 @@ impl Compiler<'_> {
 
     fn super_call(&mut self, of: Option<&Text>, callee: &Member, args: &[Arg], span: Span) {
         self.emit(Op::This, span);
-        let Member::Name(name, _) = callee else {
-            return self.error(span, "super needs a method name");
+        let site = match callee {
+            Member::Name(name, _) => self.arguments(name.clone(), args, span),
+            Member::Dynamic(name) => {
+                self.expr(name);
+                Site { dynamic: true, ..self.arguments("".into(), args, span) }
+            }
         };
-        let site = self.arguments(name.clone(), args, span);
         let site = self.f().site(site);
         let op = match of {
             Some(name) => {
@@ -162,7 +165,7 @@ impl Compiler<'_> {
             self.emit(Op::CallValue(site), span);
             return;
         }
-        if let Some((class, member)) = self.scope.names.static_import(name) {
+        if let Some((class, member)) = self.scope.names.static_import(name, self.class.as_ref()) {
             let number = self.f().name(&class);
             self.emit(Op::ClassRef(number), at);
             let site = self.arguments(member, args, span);
@@ -255,9 +258,7 @@ impl Compiler<'_> {
             },
         };
         self.emit(Op::Null, span);
-        let site = self.arguments(class, args, span);
-        let site = self.f().site(site);
-        self.emit(Op::New(site), span);
+        let mut site = self.arguments(class, args, span);
         for name in used {
             let from = match self.variable(&name).map(|v| v.place) {
                 Some(Place::Shared(n)) => Capture::Shared(n),
@@ -265,9 +266,10 @@ impl Compiler<'_> {
                 // The scan of mentions makes every variable that a class uses a shared one.
                 Some(Place::Slot(_)) | None => continue,
             };
-            let number = self.f().name(&name);
-            self.emit(Op::Share { name: number, from }, span);
+            site.shares.push((name, from));
         }
+        let site = self.f().site(site);
+        self.emit(Op::New(site), span);
     }
 
     pub(super) fn new_array(&mut self, ty: &TypeRef, sizes: &[Expr], init: Option<&[Expr]>, span: Span) {

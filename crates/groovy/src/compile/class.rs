@@ -84,15 +84,20 @@ fn readable(class: &Class) -> Vec<Text> {
             Some(rest) => rest,
             None => method.name.strip_prefix("is").filter(|_| boolean())?,
         };
-        let mut chars = rest.chars();
-        let first = chars.next().filter(|_| method.params.iter().all(|p| p.default.is_some()))?;
-        let is_short_for_something = first.is_uppercase() && chars.clone().next().is_some_and(char::is_uppercase);
-        Some(match is_short_for_something {
-            true => rest.into(),
-            false => first.to_lowercase().chain(chars).collect::<String>().into(),
-        })
+        property_of(rest).filter(|_| method.params.iter().all(|p| p.default.is_some()))
     });
     fields.chain(getters).collect()
+}
+
+/// What `getName` gets, where `rest` is what follows the first word.
+pub(super) fn property_of(rest: &str) -> Option<Text> {
+    let mut chars = rest.chars();
+    let first = chars.next()?;
+    let is_short_for_something = first.is_uppercase() && chars.clone().next().is_some_and(char::is_uppercase);
+    Some(match is_short_for_something {
+        true => rest.into(),
+        false => first.to_lowercase().chain(chars).collect::<String>().into(),
+    })
 }
 
 fn seen(kind: ClassKind, words: &[Text]) -> Seen {

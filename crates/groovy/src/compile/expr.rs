@@ -193,7 +193,7 @@ impl Compiler<'_> {
             self.emit(Op::ClassRef(number), span);
             return;
         }
-        if let Some((class, member)) = self.scope.names.static_import(name) {
+        if let Some((class, member)) = self.scope.names.static_import(name, self.class.as_ref()) {
             let (class, member) = (self.f().name(&class), self.f().name(&member));
             self.emit(Op::ClassRef(class), span);
             self.emit(Op::Prop(member), span);

@@ -93,12 +93,22 @@ pub struct Site {
     pub dynamic: bool,
     /// Arguments that are casts, by position, and their types.
     pub casts: Vec<(u16, Type)>,
+    /// Fields of what `new` makes that are variables around it.
+    pub shares: Vec<(Text, Capture)>,
 }
 
 impl Site {
     /// So many arguments, and nothing that is special.
     pub fn plain(name: &str, count: u16) -> Site {
-        Site { name: name.into(), count, named: false, spread: false, dynamic: false, casts: Vec::new() }
+        Site {
+            name: name.into(),
+            count,
+            named: false,
+            spread: false,
+            dynamic: false,
+            casts: Vec::new(),
+            shares: Vec::new(),
+        }
     }
 }
 
@@ -198,10 +208,6 @@ pub enum Op {
     /// A static field of the class whose method this is.
     Static(u32),
     SetStatic(u32),
-    Share {
-        name: u32,
-        from: Capture,
-    },
     PropDynamic,
     SetPropDynamic,
     Index,

@@ -31,7 +31,10 @@ impl ClassIndex {
         let fields = class.fields.iter().filter(|f| of_interface || has_static(&f.modifiers.words)).map(|f| &f.name);
         let methods = class.methods.iter().filter(|m| has_static(&m.modifiers.words)).map(|m| &m.name);
         let constants = class.constants.iter().map(|c| &c.name);
-        self.classes.entry(full.clone()).or_default().extend(fields.chain(methods).chain(constants).cloned());
+        let getters = class.methods.iter().filter(|m| has_static(&m.modifiers.words) && m.params.is_empty());
+        let properties = getters.filter_map(|m| super::class::property_of(m.name.strip_prefix("get")?));
+        let statics = self.classes.entry(full.clone()).or_default();
+        statics.extend(fields.chain(methods).chain(constants).cloned().chain(properties));
         for inner in &class.classes {
             self.add_class(inner, &format!("{full}${}", inner.name).into());
         }
@@ -66,6 +69,10 @@ pub(super) struct Names {
     package: Option<Text>,
     /// `import static a.B.*`
     static_stars: Vec<Text>,
+    /// Classes of this file that `import static B.*` names.
+    own: ClassIndex,
+    /// How many classes of this file have a field of a name.
+    fields: HashMap<Text, u32>,
     /// Methods of the script: they may take what those of that name do not.
     methods: HashSet<Text>,
     /// Simple name → full name: imports and classes of the script.
@@ -97,6 +104,7 @@ impl Names {
         }
         for class in &script.classes {
             names.declare(class, None);
+            names.add_own(class);
         }
         names
     }
@@ -127,6 +135,17 @@ impl Names {
         }
     }
 
+    fn add_own(&mut self, class: &Class) {
+        if self.static_stars.is_empty() {
+            return;
+        }
+        let fields = class.fields.iter().map(|f| &f.name).chain(class.constants.iter().map(|c| &c.name));
+        for name in fields.collect::<HashSet<_>>() {
+            *self.fields.entry(name.clone()).or_default() += 1;
+        }
+        self.own.add_class(class, &self.full(&class.name));
+    }
+
     pub(super) fn declare(&mut self, class: &Class, outer: Option<&Text>) {
         let full: Text = match outer {
             Some(outer) => format!("{outer}${}", class.name).into(),
@@ -139,11 +158,16 @@ impl Names {
         }
     }
 
-    /// The class and the member that a name without a class stands for.
-    pub(super) fn static_import(&self, name: &str) -> Option<(Text, Text)> {
+    /// The class and the member that a name without a class stands for; in a class it may as well be a field of that. Methods of a class
+    /// do not go before what is imported.
+    pub(super) fn static_import(&self, name: &str, within: Option<&Text>) -> Option<(Text, Text)> {
+        let is_clear = within.is_none() || self.fields.get(name).is_none_or(|count| *count == 1);
         let starred = || {
-            let has =
-                |class: &&Text| self.index.has_static(class, name) || super::static_members(class).contains(&name);
+            let has = |class: &&Text| {
+                self.index.has_static(class, name)
+                    || super::static_members(class).contains(&name)
+                    || is_clear && within != Some(*class) && self.own.has_static(class, name)
+            };
             let class = self.static_stars.iter().find(has).filter(|_| !self.methods.contains(name))?;
             Some((class.clone(), name.into()))
         };

@@ -4,22 +4,59 @@ use std::rc::Rc;
 
 use super::{Answer, int, maps, yes};
 use crate::compile::Type;
-use crate::machine::Ctx;
+use crate::machine::{Ctx, Fault};
 use crate::value::{Closure, ClosureCode, Strategy, Value};
 
+/// What is made of closures. What is set on it counts for them when it calls them: a curried one begins with what its closure has.
 fn derived(code: ClosureCode, from: &Closure) -> Value {
-    Value::Closure(Rc::new(Closure::new(code, Vec::new(), from.this.clone(), from.owner.clone())))
+    let made = Closure::new(code, Vec::new(), from.this.clone(), from.owner.clone());
+    if let ClosureCode::Curried { .. } = made.code {
+        made.delegate.borrow_mut().clone_from(&from.delegate.borrow());
+        made.strategy.set(from.strategy.get());
+    }
+    Value::Closure(Rc::new(made))
+}
+
+/// Refuses arguments that a closure has no places for.
+///
+/// Source: `CurriedClosure`.
+fn check_places(ctx: &mut Ctx<'_>, c: &Closure, at: i32, given: usize) -> Result<(), Fault> {
+    if given == 0 {
+        return Ok(());
+    }
+    let (mut of, mut steps) = (c, 0);
+    while let ClosureCode::Curried { inner: Value::Closure(inner), .. } = &of.code {
+        (of, steps) = (inner, steps + 1);
+    }
+    ctx.pay(steps)?;
+    // Those of methods are not counted, and Jenkins' closures take what they are given.
+    let ClosureCode::Function(func) = &of.code else { return Ok(()) };
+    if func.varargs || func.stepwise {
+        return Ok(());
+    }
+    let (all, given, at) = (maps::parameter_count(c) as i64, given as i64, i64::from(at));
+    if given > all {
+        return Err(ctx.world.illegal(format!("Can't curry {given} arguments for a closure with {all} parameters.")));
+    }
+    let (first, last) = if at < 0 { (-all, -given) } else { (0, all - given) };
+    if at < first || at > last {
+        let range = format!("{first}..{last}");
+        let message = format!("To curry {given} argument(s) expect index range {range} but found {at}");
+        return Err(ctx.world.illegal(message));
+    }
+    Ok(())
 }
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, c: &Rc<Closure>, name: &str, args: &[Value]) -> Answer {
     let this = Value::Closure(c.clone());
-    let curried = |args: &[Value], at: i32| {
+    let curried = |ctx: &mut Ctx<'_>, args: &[Value], at: i32| {
+        check_places(ctx, c, at, args.len())?;
         yes(derived(ClosureCode::Curried { inner: this.clone(), args: args.to_vec(), at }, c))
     };
     match (name, args) {
-        ("curry", _) => curried(args, 0),
-        ("rcurry", _) => curried(args, -1),
-        ("ncurry", [n, rest @ ..]) => curried(rest, int(n).unwrap_or(0) as i32),
+        ("curry", _) => curried(ctx, args, 0),
+        ("rcurry", _) => curried(ctx, args, -i32::try_from(args.len()).unwrap_or(i32::MAX)),
+        ("ncurry", [n, rest @ ..]) => curried(ctx, rest, int(n).unwrap_or(0) as i32),
         ("getOwner", []) => yes(c.owner.clone()),
         ("getDelegate", []) => yes(c.delegate()),
         ("getThisObject", []) => yes(c.this.clone()),

@@ -148,7 +148,7 @@ impl World {
     }
 
     /// Whether a closure can stand for a type: an interface or abstract class of the script with one method to write, one of Java's.
-    fn has_one_method(&self, name: &str) -> bool {
+    pub(super) fn has_one_method(&self, name: &str) -> bool {
         const JAVA: &[&str] = &["Runnable", "Callable", "Comparable", "Comparator", "Iterable"];
         match self.class(name) {
             None => true,

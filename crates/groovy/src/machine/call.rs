@@ -98,7 +98,7 @@ impl Vm<'_> {
         if self.takes(&receiver, name) {
             return self.call_taken(receiver, at, base, name.into(), landing);
         }
-        if matches!(name, "$use" | "$unuse")
+        if matches!(name, "$use" | "$unuse" | "$standIn")
             && let Some(step) = self.category_word(at, base, name, Landing::Push)
         {
             return step;
@@ -122,7 +122,8 @@ impl Vm<'_> {
                 if self.intercepts(&receiver, name) {
                     return self.call_missing(receiver, at, base, name, landing);
                 }
-                if object.class.script.as_ref().is_some_and(|s| s.stands_in)
+                if (name == "toString" || object.class.script.is_some())
+                    && object.class.is_of_code()
                     && let Some(closure) = self.closure_in_property(&receiver, name)
                 {
                     self.f.stack.drain(at + 1..base);
@@ -156,7 +157,7 @@ impl Vm<'_> {
                     return self.result(at, landing, value);
                 }
                 if matches!(name, "new" | "newInstance") && class.script.is_some() {
-                    return self.construct(class.clone(), at, base, named, landing);
+                    return self.construct(class.clone(), (at, base), named, &[], landing);
                 }
             }
             Value::Host(host) if self.host.has_method(Some(host), name) => {
@@ -184,6 +185,12 @@ impl Vm<'_> {
 
     /// Methods of Java and Groovy: native ones, then those written in Groovy, then closures in properties.
     fn call_library(&mut self, receiver: Value, at: usize, base: usize, name: &str, landing: Landing) -> Step {
+        if let (Value::Map(_) | Value::Closure(_), "asType", [Value::Class(class)]) =
+            (&receiver, name, &self.f.stack[base..])
+        {
+            let class = class.clone();
+            return self.as_type(&class, at, landing);
+        }
         if super::missing::lacks(&receiver, name, &self.f.stack[base..]) {
             return self.call_missing(receiver, at, base, name, landing);
         }
@@ -268,8 +275,38 @@ impl Vm<'_> {
     }
 
     pub(super) fn call_closure(&mut self, closure: Rc<Closure>, at: usize, base: usize, landing: Landing) -> Step {
-        let mut closure = closure;
-        let mut landing = landing;
+        let before = match &closure.code {
+            ClosureCode::Function(_) => Vec::new(),
+            _ => self.f.stack[at..].to_vec(),
+        };
+        if let ClosureCode::Method { .. } | ClosureCode::Curried { .. } = &closure.code {
+            self.spread_array(base);
+        }
+        let step = self.call_made_closure(closure, at, base, landing);
+        // What runs again finds its own arguments, and not those of what it calls.
+        if matches!(step, Err(Fault::Need(_) | Fault::Init(_))) && !before.is_empty() {
+            self.f.stack.truncate(at);
+            self.f.stack.extend(before);
+        }
+        step
+    }
+
+    /// An array is all arguments of a closure that has no code of its own, where a script calls it.
+    fn spread_array(&mut self, base: usize) {
+        if self.f.frames.last().is_some_and(|f| f.func.library) {
+            return;
+        }
+        if let [Value::List(list)] = &self.f.stack[base..]
+            && list.is_object_array()
+        {
+            let items = list.snapshot();
+            self.world.charge(items.len() / 8);
+            self.f.stack.truncate(base);
+            self.f.stack.extend(items);
+        }
+    }
+
+    fn call_made_closure(&mut self, mut closure: Rc<Closure>, at: usize, base: usize, mut landing: Landing) -> Step {
         loop {
             let next = match &closure.code {
                 ClosureCode::Function(func) => {
@@ -285,23 +322,23 @@ impl Vm<'_> {
                     let offset = if *position >= 0 {
                         (*position as usize).min(count)
                     } else {
-                        count.saturating_sub(position.unsigned_abs() as usize - 1)
+                        (count + args.len()).saturating_sub(position.unsigned_abs() as usize).min(count)
                     };
                     let tail = self.f.stack.split_off(base + offset);
                     self.f.stack.extend(args.iter().cloned().chain(tail));
-                    inner.clone()
+                    closure.lent(inner)
                 }
                 ClosureCode::Composed { first, then } => {
                     landing = match landing {
-                        Landing::Push => Landing::Then(vec![then.clone()]),
+                        Landing::Push => Landing::Then(vec![closure.lent(then)]),
                         Landing::Then(mut closures) => {
-                            closures.push(then.clone());
+                            closures.push(closure.lent(then));
                             Landing::Then(closures)
                         }
                         // An answer or the like: the rest runs when the composition is done.
                         other => return self.call_composed(closure.clone(), at, base, other),
                     };
-                    first.clone()
+                    closure.lent(first)
                 }
             };
             // Each turn is work: a chain of closures as long as the memory allows must still end.
@@ -353,6 +390,7 @@ impl Vm<'_> {
                 && func.params.iter().filter(|p| !p.has_default).count() > 1
                 && !func.varargs
                 && let Value::List(list) = &self.f.stack[base]
+                && (func.stepwise || !list.is_array())
             {
                 let items = list.snapshot();
                 if self.world.select(std::slice::from_ref(&func), &items)?.is_some() {
@@ -379,7 +417,10 @@ impl Vm<'_> {
     pub(super) fn call_super_site(&mut self, site: &Site, func: &Function, of: Option<Rc<Class>>) -> Step {
         let own = func.class.as_ref().and_then(|c| self.world.class(c));
         self.with_arguments(site, |vm, base| {
-            let this = vm.f.stack[base - 1].clone();
+            let at = base - if site.dynamic { 2 } else { 1 };
+            let this = vm.f.stack[at].clone();
+            let computed = vm.f.stack[base - 1].clone();
+            let name: Text = if site.dynamic { vm.ctx().text(&computed)?.into() } else { site.name.clone() };
             let mut methods = Vec::new();
             let ancestors = match (&of, &own) {
                 (Some(of), _) => of.lineage(),
@@ -387,18 +428,17 @@ impl Vm<'_> {
                 (None, None) => Vec::new(),
             };
             for script in ancestors.into_iter().filter_map(|c| c.script.as_ref()) {
-                methods
-                    .extend(script.methods.get(&site.name).into_iter().flatten().filter(|f| !f.is_abstract).cloned());
+                methods.extend(script.methods.get(&name).into_iter().flatten().filter(|f| !f.is_abstract).cloned());
             }
             if let Some(func) = vm.world.select(&methods, &vm.f.stack[base..])? {
-                return vm.call_function(func, this, None, base - 1, base, Landing::Push);
+                return vm.call_function(func, this, None, at, base, Landing::Push);
             }
             let depth = vm.f.frames.len();
             let mut ctx =
                 super::Ctx { world: vm.world, host: vm.host, memo: &vm.f.memo, memo_at: &vm.f.memo_at, depth };
-            match library::super_method(&mut ctx, &this, &site.name, &vm.f.stack[base..])? {
-                Some(value) => vm.result(base - 1, Landing::Push, value),
-                None => vm.call_super_of_library(base, &site.name, &this),
+            match library::super_method(&mut ctx, &this, &name, &vm.f.stack[base..])? {
+                Some(value) => vm.result(at, Landing::Push, value),
+                None => vm.call_super_of_library(base, &name, &this),
             }
         })
     }

@@ -16,7 +16,7 @@ const USED_MAX: usize = 100;
 pub(super) type Method = (Rc<Class>, Rc<Function>);
 
 impl Vm<'_> {
-    /// `$use` and `$unuse`, with which the library's `use` begins and ends.
+    /// `$use` and `$unuse`, with which the library's `use` begins and ends, and `$standIn`, with which it makes an object of code.
     pub(super) fn category_word(&mut self, at: usize, base: usize, name: &str, landing: Landing) -> Option<Step> {
         if !self.f.frames.last().is_some_and(|frame| frame.func.library) {
             return None;
@@ -37,6 +37,11 @@ impl Vm<'_> {
                     return Some(Err(self.world.fail("java.lang.IllegalStateException", message)));
                 }
                 self.f.used.push(classes);
+            }
+            "$standIn" => {
+                let Some(Value::Class(class)) = self.f.stack.get(base).cloned() else { return None };
+                self.f.stack.truncate(at + 1);
+                return Some(self.stand_in(&self.top(1).clone(), class));
             }
             "$unuse" => drop(self.f.used.pop()),
             _ => return None,

@@ -7,7 +7,7 @@ use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
 use crate::ast::{ClassKind, Text};
-use crate::compile::{Function, Site, Type};
+use crate::compile::{Capture, Function, Site, Type};
 use crate::library;
 use crate::value::{Class, Map, MapKind, Native, OUTER, Object, SINGLETON, Throwable, Value};
 
@@ -16,12 +16,15 @@ const DEFEND: &str = "$defend";
 
 impl Vm<'_> {
     pub(super) fn new_site(&mut self, site: &Site) -> Step {
-        self.with_arguments(site, |vm, base| vm.new_object(&site.name, base - 1, base, site.named))
+        self.with_arguments(site, |vm, base| vm.new_object(site, base - 1, base))
     }
 
-    fn new_object(&mut self, name: &Text, at: usize, base: usize, named: bool) -> Step {
+    fn new_object(&mut self, site: &Site, at: usize, base: usize) -> Step {
+        let name = &site.name;
         match self.world.class(name).or_else(|| self.inherited_class(name)) {
-            Some(class) if class.script.is_some() => self.construct(class, at, base, named, Landing::Push),
+            Some(class) if class.script.is_some() => {
+                self.construct(class, (at, base), site.named, &site.shares, Landing::Push)
+            }
             Some(class) => {
                 let depth = self.f.frames.len();
                 let mut ctx = super::Ctx {
@@ -62,13 +65,14 @@ impl Vm<'_> {
         }
     }
 
-    /// Makes an instance of a script class. Receiver slot and arguments are at `at` and `base`.
+    /// Makes an instance of a script class. Receiver slot and arguments are at `at` and `base`; the fields of `shares` are variables of the
+    /// code that runs.
     pub(super) fn construct(
         &mut self,
         class: Rc<Class>,
-        at: usize,
-        base: usize,
+        (at, base): (usize, usize),
         named: bool,
+        shares: &[(Text, Capture)],
         landing: Landing,
     ) -> Step {
         self.ready(&class)?;
@@ -96,6 +100,11 @@ impl Vm<'_> {
         let object = Rc::new(blank(&class));
         if let Some(slot) = object.slot(OUTER) {
             object.fields.borrow_mut()[slot] = outer;
+        }
+        for (name, from) in shares {
+            if let Some(variable) = self.captured(*from) {
+                object.share(name, variable);
+            }
         }
         let value = Value::Object(object.clone());
         match constructor {
@@ -280,6 +289,11 @@ impl Vm<'_> {
     /// `closures as AbstractClass`: the value on the stack becomes an object of the class, of which closures are the missing methods.
     pub(super) fn stand_in(&mut self, closures: &Value, class: Rc<Class>) -> Step {
         self.ready(&class)?;
+        let constructors = class.script.as_ref().map(|script| script.constructors.clone()).unwrap_or_default();
+        if !constructors.is_empty() && self.world.select(&constructors, &[])?.is_none() {
+            let message = format!("Error casting map to {}, Reason: null", class.name);
+            return Err(self.world.fail("org.codehaus.groovy.runtime.typehandling.GroovyCastException", message));
+        }
         let native = super::convert::code_of(closures, &class);
         let object = Rc::new(Object::new(Rc::new(super::fields::stand_in(class)), native));
         let value = Value::Object(object.clone());

@@ -6,7 +6,7 @@ use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
 use crate::ast::ClassKind;
-use crate::compile::Type;
+use crate::compile::{Op, Type};
 use crate::library;
 use crate::value::{List, ListKind, Map, MapKind, Native, Value, is_subtype};
 
@@ -98,13 +98,24 @@ impl Vm<'_> {
             self.replace(1, proxy);
             return Ok(Flow::Next);
         }
+        if let (Value::Map(_) | Value::Closure(_), Type::Class(name)) = (&value, ty)
+            && let Some(class) = self.made_of_code(&value, name)
+        {
+            self.replace(1, Value::Null);
+            self.f.stack.push(value);
+            let at = self.f.stack.len() - 2;
+            let named = class.script.as_ref().is_some_and(|s| s.kind == ClassKind::Enum);
+            return self.construct(class, (at, at + 1), named, &[], Landing::Push);
+        }
         if let (Value::Map(_), Type::Class(name)) = (&value, ty)
             && let Some(class) = self.world.class(name).filter(|c| c.script.is_some())
+            && let Some(func) = self.world.prelude_function(&Value::Null, "$like", 1)
         {
-            self.pop();
-            self.f.stack.extend([Value::Null, value]);
+            // Its entries are properties, or else methods.
+            self.replace(1, Value::Class(class));
+            self.f.stack.push(value);
             let at = self.f.stack.len() - 2;
-            return self.construct(class, at, at + 1, true, Landing::Push);
+            return self.call_function(func, Value::Null, None, at, at, Landing::Push);
         }
         let only = match (&value, ty) {
             (Value::Map(map), Type::Class(name)) => ONLY_METHODS
@@ -117,6 +128,27 @@ impl Vm<'_> {
         let converted = self.convert(only.as_ref().unwrap_or(&value), ty, true, &mut 0)?;
         self.replace(1, converted);
         Ok(Flow::Next)
+    }
+
+    /// The class of ours whose objects do what a map or closure says, where it is to be an iterator or what has one; or the enum that has to
+    /// refuse a map.
+    fn made_of_code(&self, value: &Value, name: &str) -> Option<Rc<crate::value::Class>> {
+        match name {
+            "java.lang.Iterable" | "java.util.Iterator" => self.world.class(&format!("{name}$Made")),
+            _ => self.world.class(name).filter(|c| {
+                matches!(value, Value::Map(_)) && c.script.as_ref().is_some_and(|s| s.kind == ClassKind::Enum)
+            }),
+        }
+    }
+
+    /// `value.asType(class)` of a map or a closure, which is `value as Class`: a function of its own, for that may run code.
+    pub(super) fn as_type(&mut self, class: &crate::value::Class, at: usize, landing: Landing) -> Step {
+        let mut func = super::prelude::bare_function("asType", vec![Op::Load(0), Op::As(0), Op::Return]);
+        func.types.push(element_type(&class.name));
+        func.locals = 1;
+        self.f.stack.truncate(at + 1);
+        self.push_frame(Rc::new(func), Value::Null, None, at, at, u64::MAX, landing)?;
+        Ok(Flow::Switch)
     }
 
     /// An object whose methods are the closures of a map, or one closure for all.
@@ -241,10 +273,12 @@ impl Vm<'_> {
         made: &mut i32,
     ) -> Result<Option<Value>, Fault> {
         let Some(script) = &class.script else { return Ok(None) };
-        if matches!(value, Value::Closure(_)) && script.kind == ClassKind::Interface {
-            return Ok((script.methods.len() == 1).then(|| self.proxy(value, class)));
+        let is_code = matches!(value, Value::Closure(_)) && self.world.has_one_method(&class.name);
+        if is_code && script.kind == ClassKind::Interface {
+            return Ok(Some(self.proxy(value, class)));
         }
         let args = match value {
+            _ if is_code && script.kind == ClassKind::Class => Vec::new(),
             _ if script.is_abstract || script.kind != ClassKind::Class => return Ok(None),
             Value::List(list) if !list.is_array() => list.snapshot(),
             Value::Map(_) => vec![value.clone()],
@@ -252,7 +286,7 @@ impl Vm<'_> {
         };
         let has_plain = script.constructors.is_empty() || self.world.select(&script.constructors, &[])?.is_some();
         let fits = match value {
-            Value::Map(_) if has_plain => true,
+            Value::Map(_) | Value::Closure(_) if has_plain => true,
             _ if args.is_empty() && has_plain => true,
             _ => self.world.select(&script.constructors, &args)?.is_some(),
         };

@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
-use crate::value::{Closure, ListKind, Value};
+use crate::compile::{Function, Type};
+use crate::value::{Class, Closure, ListKind, Value};
 
 /// Methods that Groovy has for whatever can be iterated, and the library for lists.
 const OF_ITERABLES: &[&str] = &[
@@ -83,6 +84,14 @@ impl Vm<'_> {
                 }
             }
         }
+        // A method of the interface that a map was made of has no code there.
+        if let Value::Object(object) = &receiver
+            && let Some(face) = object.class.superclass.as_ref().filter(|_| object.class.is_of_code())
+            && let Some(face) = self.world.class(&face.name)
+            && self.world.select(&face.methods(name), &self.f.stack[base..])?.is_some()
+        {
+            return Err(Fault::Throw(self.world.throwable("java.lang.UnsupportedOperationException", Value::Null)));
+        }
         if receiver.is_null() {
             return Err(self.world.null_pointer(format!("Cannot invoke method {name}() on null object")));
         }
@@ -133,6 +142,15 @@ impl Vm<'_> {
             _ => None,
         }
     }
+}
+
+/// `get(String)` or `set(String, value)` of a class of a script, which its objects have for all properties that they lack.
+///
+/// Source: `MetaClassImpl`, its `genericGetMethod` and `genericSetMethod`.
+pub(super) fn of_all_properties(class: &Class, name: &str, params: usize) -> Option<Rc<Function>> {
+    let takes_name = |f: &Function| matches!(&f.params[0].ty, Type::Class(name) if &**name == "java.lang.String");
+    let found = class.methods(name).into_iter().find(|f| f.params.len() == params && takes_name(f))?;
+    (!found.library && !class.is_a("groovy.lang.Script")).then_some(found)
 }
 
 /// Methods that the library has for its own sake, and Groovy has not for such a receiver.

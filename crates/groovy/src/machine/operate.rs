@@ -59,7 +59,6 @@ impl Vm<'_> {
             Op::SetAttr(n) => self.store_attribute(&func.names[n as usize])?,
             Op::Static(n) => self.load_static(&func.names[n as usize], func)?,
             Op::SetStatic(n) => self.store_static(&func.names[n as usize], func)?,
-            Op::Share { name, from } => self.share(&func.names[name as usize], from),
             Op::PropDynamic => return self.load_dynamic_property(),
             Op::SetPropDynamic => return self.store_dynamic_property(),
             Op::ClassRef(n) => self.class_ref(&func.names[n as usize])?,
@@ -432,18 +431,11 @@ impl Vm<'_> {
         Ok(())
     }
 
-    fn captured(&self, from: Capture) -> Option<Rc<Variable>> {
+    pub(super) fn captured(&self, from: Capture) -> Option<Rc<Variable>> {
         let frame = self.f.frames.last()?;
         match from {
             Capture::Shared(n) => frame.shared.get(n as usize).cloned(),
             Capture::Captured(n) => frame.closure.as_ref()?.captured.get(n as usize).cloned(),
-        }
-    }
-
-    /// Makes a field of the object on the stack the variable of that name around it.
-    fn share(&mut self, name: &str, from: Capture) {
-        if let (Some(Value::Object(object)), Some(variable)) = (self.f.stack.last(), self.captured(from)) {
-            object.share(name, variable);
         }
     }
 

@@ -92,6 +92,7 @@ impl Prelude {
                 spread: true,
                 dynamic: true,
                 casts: Vec::new(),
+                shares: Vec::new(),
             });
             Rc::new(function)
         };

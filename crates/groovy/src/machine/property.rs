@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::fields::{Named, getter};
+use super::missing::of_all_properties;
 use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::Function;
@@ -87,7 +88,9 @@ impl Vm<'_> {
             return Err(self.world.null_pointer(format!("Cannot get property '{name}' on null object")));
         }
         if let Value::Object(o) = &object {
-            if let Some(func) = o.class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 1) {
+            let makes = of_all_properties(&o.class, "get", 1);
+            let makes = makes.or_else(|| o.class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 1));
+            if let Some(func) = makes {
                 self.f.stack.push(Value::str(name));
                 return self.call_function(func, object.clone(), None, at, at + 1, Landing::Push);
             }
@@ -461,7 +464,9 @@ impl Vm<'_> {
                 Some(Err(exception)) => return Err(Fault::Throw(exception)),
                 None => self.world.set_variable(id, name.clone(), value.clone()),
             }
-        } else if let Some(func) = class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 2) {
+        } else if let Some(func) = of_all_properties(&class, "set", 2)
+            .or_else(|| class.methods("propertyMissing").into_iter().find(|f| f.params.len() == 2))
+        {
             let value = self.pop();
             self.f.stack.extend([Value::str(&**name), value]);
             return self.call_function(func, Value::Object(o.clone()), None, at, at + 1, Landing::Discard);

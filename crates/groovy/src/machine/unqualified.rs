@@ -197,7 +197,7 @@ impl Vm<'_> {
         let own = scripts.find_map(|id| self.world.variable(id, name));
         let Some(value) = own.cloned().or(global) else { return Ok(None) };
         let callable = match &value {
-            Value::Object(o) => o.class.has_method("call"),
+            Value::Object(o) => o.class.has_method("call") || self.closure_in_property(&value, "call").is_some(),
             Value::Host(h) => self.host.has_method(Some(h), "call"),
             _ => false,
         };

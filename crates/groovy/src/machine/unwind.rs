@@ -39,7 +39,18 @@ impl Vm<'_> {
                     return Ok(Flow::Switch);
                 };
                 let at = self.f.stack.len();
-                self.f.stack.extend([next, value]);
+                let items = match (&next, &value) {
+                    // Of the second closure a list is all arguments where it takes several.
+                    (Value::Closure(closure), Value::List(list))
+                        if crate::library::maps::parameter_count(closure) > 1 || list.is_object_array() =>
+                    {
+                        list.snapshot()
+                    }
+                    _ => vec![value],
+                };
+                self.world.charge(items.len() / 8);
+                self.f.stack.push(next);
+                self.f.stack.extend(items);
                 let landing = if closures.is_empty() { Landing::Push } else { Landing::Then(closures) };
                 self.call_value(at, at + 1, landing)?;
             }

@@ -237,6 +237,14 @@ impl Class {
         own || !self.methods(name).is_empty()
     }
 
+    /// Whether closures stand for methods of its objects.
+    pub(crate) fn is_of_code(&self) -> bool {
+        match &self.script {
+            Some(script) => script.stands_in,
+            None => self.name.ends_with("$proxy"),
+        }
+    }
+
     /// Whether a script has its objects gone through one by one.
     pub(crate) fn is_iterated(&self) -> bool {
         let goes = |face, method| self.is_a(face) && self.has_method(method);

@@ -62,7 +62,7 @@ pub enum ClosureCode {
         inner: Value,
         /// Arguments that are given already.
         args: Vec<Value>,
-        /// Position of the given arguments; negative: counted from the end (-1: at the end).
+        /// Position of the first of them among all arguments; negative: counted from the end.
         at: i32,
     },
     /// `first >> then`
@@ -111,6 +111,19 @@ impl Closure {
         *copy.delegate.borrow_mut() = Some(delegate);
         copy.strategy.set(self.strategy.get());
         copy
+    }
+
+    /// A closure that this one calls, with the delegate and the strategy that were set on this one.
+    pub(crate) fn lent(&self, called: &Value) -> Value {
+        let (delegate, strategy) = (self.delegate.borrow().clone(), self.strategy.get());
+        let Value::Closure(called) = called else { return called.clone() };
+        if delegate.is_none() && strategy == Strategy::OwnerFirst {
+            return Value::Closure(called.clone());
+        }
+        let delegate = delegate.unwrap_or_else(|| called.delegate());
+        let copy = called.rehydrate(delegate, called.owner.clone(), called.this.clone());
+        copy.strategy.set(strategy);
+        Value::Closure(Rc::new(copy))
     }
 
     pub(crate) fn class_name(&self) -> String {

@@ -106,6 +106,11 @@ impl List {
         if let ListKind::JavaArray(element) = &self.kind { Some(element) } else { None }
     }
 
+    /// Whether it is an array, and not one of primitives.
+    pub(crate) fn is_object_array(&self) -> bool {
+        self.element_name().is_some_and(|element| !super::is_primitive(element))
+    }
+
     /// A value as an array of primitives holds it; all else holds it as it is.
     pub(crate) fn element(&self, value: Value) -> Value {
         match &self.kind {

@@ -240,7 +240,8 @@ fn object(
     work: &mut Vec<Task>,
     out: &mut String,
 ) -> Result<(), RenderStop> {
-    let has_text = o.class.script.is_some() && o.class.has_method("toString");
+    let of_code = || o.class.is_of_code() && o.as_map().is_some_and(|code| code.has(&Value::str("toString")));
+    let has_text = o.class.script.is_some() && o.class.has_method("toString") || of_code();
     if has_text || o.message_method().is_some() {
         let text = known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?;
         if !has_text {

@@ -14,4 +14,5 @@ def apply(self, x) { self(x) }
 def test(self, x) { self(x) as boolean }
 def compare(self, a, b) { self(a, b) }
 def get(self) { self() }
+def leftShift(self, x) { self(x) }
 def $written(self) { def to = new StringWriter(); self(to); to.toString() }

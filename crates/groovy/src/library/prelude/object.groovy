@@ -40,7 +40,8 @@ def $construct(self, map) { self.$fields(map); self }
 def $constructDefended(self, map) { self.$fields(map); self.$defend(); self }
 def $lacksProperty(self, name) { throw new MissingPropertyException("No such property: $name for class: ${self.getClass().name}".toString()) }
 def $lacksMethod(self, name, args) { throw new MissingMethodException("No signature of method: ${self.getClass().name}.$name() is applicable for argument types: (${args.collect { it == null ? 'null' : it.getClass().name }.join(', ')}) values: ${args.toList()}".toString()) }
-def $made(self, from, place) { from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
+def $like(self, map) { try { self.newInstance(map) } catch (GroovyRuntimeException e) { map.$standIn(self) } }
+def $made(self, from, place) { from instanceof Closure ? from.asType(self) : from instanceof Map ? self.newInstance(from) : self.newInstance(*from) }
 def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }

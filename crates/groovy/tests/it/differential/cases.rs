@@ -55,6 +55,7 @@ const FILES: &[(&str, &str)] = &[
     ("entries", include_str!("cases/entries.txt")),
     ("of_plugins", include_str!("cases/of_plugins.txt")),
     ("of_groovy_calls", include_str!("cases/of_groovy_calls.txt")),
+    ("of_groovy_language", include_str!("cases/of_groovy_language.txt")),
 ];
 
 /// The cases of all files.

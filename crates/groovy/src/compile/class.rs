@@ -49,6 +49,8 @@ pub struct ClassPlan {
     pub static_init: Option<Rc<Function>>,
     /// Class around it.
     pub outer: Option<Text>,
+    /// The static property that has its one object (`@Singleton`).
+    pub singleton: Option<Text>,
     /// Names of its annotations.
     pub annotations: Vec<Text>,
     /// Names of its own properties, as whoever lists them sees them.
@@ -202,11 +204,14 @@ impl Compiler<'_> {
         let statics = class.fields.iter().filter(is_static).map(Init::Field);
         let statics: Vec<Init<'_>> = statics.chain(class.static_init.iter().map(Init::Block)).collect();
         let constants = (class.kind == ClassKind::Enum).then_some((class, &name));
-        let is_singleton = class.modifiers.annotations.iter().any(|a| a.name.rsplit('.').next() == Some("Singleton"));
-        if is_singleton {
-            fields.push(FieldPlan { is_static: true, ..hidden("instance") });
+        let singleton = super::expand::annotation(&class.modifiers.annotations, "Singleton");
+        let singleton = singleton.map(|of| {
+            super::expand::names(of, "property").unwrap_or_default().pop().map_or_else(|| "instance".into(), Text::from)
+        });
+        if let Some(property) = &singleton {
+            fields.push(FieldPlan { is_static: true, ..hidden(property) });
         }
-        let static_init = self.initialiser("<clinit>", &statics, constants, is_singleton.then_some(&name));
+        let static_init = self.initialiser("<clinit>", &statics, constants, singleton.as_ref().map(|of| (&name, of)));
         self.class = before;
         self.statics = statics_before;
         let (superclass, interfaces) = self.parents(class);
@@ -223,6 +228,7 @@ impl Compiler<'_> {
             init,
             static_init,
             outer,
+            singleton,
             annotations: class.modifiers.annotations.iter().map(|a| a.name.clone()).collect(),
             readable: readable(class),
         }
@@ -260,7 +266,7 @@ impl Compiler<'_> {
         name: &str,
         inits: &[Init<'_>],
         constants: Option<(&Class, &Text)>,
-        singleton: Option<&Text>,
+        singleton: Option<(&Text, &Text)>,
     ) -> Option<Rc<Function>> {
         let needed = inits.iter().any(|i| match i {
             Init::Field(f) => f.init.is_some(),
@@ -287,12 +293,12 @@ impl Compiler<'_> {
                 Init::Block(b) => self.block(b),
             }
         }
-        if let Some(class) = singleton {
+        if let Some((class, property)) = singleton {
             self.emit(Op::This, Span::default());
             self.emit(Op::Null, Span::default());
             let site = self.f().site(Site::plain(class, 0));
             self.emit(Op::New(site), Span::default());
-            let number = self.f().name(&"instance".into());
+            let number = self.f().name(property);
             self.emit(Op::SetAttr(number), Span::default());
         }
         self.emit(Op::Null, Span::default());
@@ -399,6 +405,7 @@ impl Compiler<'_> {
             constructors: Vec::new(),
             static_init: None,
             outer: None,
+            singleton: None,
             readable: Vec::new(),
             annotations: Vec::new(),
         }

@@ -98,7 +98,7 @@ impl Vm<'_> {
         if self.takes(&receiver, name) {
             return self.call_taken(receiver, at, base, name.into(), landing);
         }
-        if matches!(name, "$use" | "$unuse" | "$standIn")
+        if matches!(name, "$use" | "$unuse" | "$standIn" | "$typedFields")
             && let Some(step) = self.category_word(at, base, name, Landing::Push)
         {
             return step;

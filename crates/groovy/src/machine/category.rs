@@ -16,7 +16,8 @@ const USED_MAX: usize = 100;
 pub(super) type Method = (Rc<Class>, Rc<Function>);
 
 impl Vm<'_> {
-    /// `$use` and `$unuse`, with which the library's `use` begins and ends, and `$standIn`, with which it makes an object of code.
+    /// `$use` and `$unuse`, with which the library's `use` begins and ends, `$standIn`, with which it makes an object of
+    /// code, and `$typedFields`, with which it sets what nobody else may.
     pub(super) fn category_word(&mut self, at: usize, base: usize, name: &str, landing: Landing) -> Option<Step> {
         if !self.f.frames.last().is_some_and(|frame| frame.func.library) {
             return None;
@@ -43,6 +44,7 @@ impl Vm<'_> {
                 self.f.stack.truncate(at + 1);
                 return Some(self.stand_in(&self.top(1).clone(), class));
             }
+            "$typedFields" => return Some(self.put_fields(at, base, landing)),
             "$unuse" => drop(self.f.used.pop()),
             _ => return None,
         }
@@ -73,11 +75,26 @@ impl Vm<'_> {
                 continue;
             }
             self.ready(&class)?;
-            if let Some(func) = self.world.select(&methods, &all)? {
+            if let Some(func) = self.world.select(&methods, &all)?
+                && !self.has_nearer(receiver, name, &func)
+            {
                 return Ok(Some((class, func)));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a class below the one that a category's method is for has a method that takes the same.
+    fn has_nearer(&self, receiver: &Value, name: &str, func: &Function) -> bool {
+        let Value::Object(object) = receiver else { return false };
+        let Some((of, taken)) = func.params.split_first() else { return false };
+        let of = super::convert::element_name(&of.ty);
+        let types = |f: &Function| f.params.iter().map(|p| p.ty.clone()).collect::<Vec<_>>();
+        let taken: Vec<Type> = taken.iter().map(|p| p.ty.clone()).collect();
+        let same = |f: &&Rc<Function>| !is_static(f) && types(f) == taken;
+        let own = object.class.methods(name).into_iter();
+        let nearest = own.filter(|f| same(&f)).find_map(|f| self.world.class(f.class.as_deref()?));
+        nearest.is_some_and(|class| *class.name != *of && class.is_a(&of))
     }
 
     /// The same of a class with `@Category`, whose methods are those of what it is for.

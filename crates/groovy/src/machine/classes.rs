@@ -207,6 +207,7 @@ impl World {
                 accessed,
                 statics: RefCell::new(statics),
                 static_fields,
+                singleton: plan.singleton,
                 is_inner,
                 init: plan.init,
                 static_init: plan.static_init,

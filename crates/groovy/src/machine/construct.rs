@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::{ClassKind, Text};
 use crate::compile::{Capture, Function, Site, Type};
 use crate::library;
-use crate::value::{Class, Map, MapKind, Native, OUTER, Object, SINGLETON, Throwable, Value};
+use crate::value::{Class, Map, MapKind, Native, OUTER, Object, Throwable, Value};
 
 /// The method of a class with `@Immutable` that puts copies in the place of what can be changed (`compile::immutable`).
 const DEFEND: &str = "$defend";
@@ -89,9 +89,9 @@ impl Vm<'_> {
             let message = format!("Enum constructor calls are only allowed inside the enum class {}", class.name);
             return Err(self.world.fail("groovy.lang.GroovyRuntimeException", message));
         }
-        let made = |s: &crate::value::ScriptClass| s.statics.borrow().get("instance").is_some_and(|i| !i.is_null());
-        if script.fields.contains_key(SINGLETON) && made(script) {
-            let message = format!("Can't instantiate singleton {0}. Use {0}.instance", class.name);
+        let made = |of: &&Text| script.statics.borrow().get(*of).is_some_and(|one| !one.is_null());
+        if let Some(property) = script.singleton.as_ref().filter(made) {
+            let message = format!("Can't instantiate singleton {0}. Use {0}.{property}", class.name);
             return Err(self.world.fail("java.lang.RuntimeException", message));
         }
         let outer = if script.is_inner { self.outer_for(&class, base) } else { Value::Null };

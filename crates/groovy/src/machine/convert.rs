@@ -285,9 +285,12 @@ impl Vm<'_> {
             _ => return Ok(None),
         };
         let has_plain = script.constructors.is_empty() || self.world.select(&script.constructors, &[])?.is_some();
+        let fields = script.fields.keys().filter(|name| !name.starts_with('$'));
         let fits = match value {
             Value::Map(_) | Value::Closure(_) if has_plain => true,
             _ if args.is_empty() && has_plain => true,
+            // One for all fields, which `@Immutable` writes.
+            Value::List(_) if script.fields.contains_key("$tuple") && fields.count() == args.len() => true,
             _ => self.world.select(&script.constructors, &args)?.is_some(),
         };
         if !fits {

@@ -203,6 +203,7 @@ pub(super) fn stand_in(class: Rc<Class>) -> Class {
         statics: Default::default(),
         accessed: Vec::new(),
         static_fields: Vec::new(),
+        singleton: None,
         is_inner: above.is_inner,
         init: None,
         static_init: None,
@@ -357,6 +358,30 @@ impl Vm<'_> {
         let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
         drop(before);
         Ok(())
+    }
+
+    /// Sets fields that nobody else may, to what a map has for them.
+    pub(super) fn put_fields(&mut self, at: usize, base: usize, landing: Landing) -> Step {
+        let (Value::Object(object), Some(Value::Map(given))) =
+            (self.f.stack[at].clone(), self.f.stack.get(base).cloned())
+        else {
+            return self.result(at, landing, Value::Null);
+        };
+        self.world.charge(given.len());
+        let entries: Vec<(String, Value)> = given.entries().iter().map(|(k, v)| (k.0.to_text(), v.clone())).collect();
+        for (name, value) in entries {
+            let fields = object.class.script.as_ref().map(|script| &script.fields);
+            let Some(field) = fields.and_then(|all| all.get(&*name)).filter(|_| !name.starts_with('$')) else {
+                return Err(self.world.missing_property(&name, &object.class.name));
+            };
+            if !value.is_null() {
+                self.set_slot(&object, field, &value)?;
+            } else {
+                let before = object.fields.borrow_mut().get_mut(field.slot).map(|f| std::mem::replace(f, value));
+                drop(before);
+            }
+        }
+        self.result(at, landing, Value::Null)
     }
 
     /// The exception for what has a getter or a final field of that name, and cannot be set.

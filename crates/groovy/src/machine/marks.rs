@@ -1,17 +1,14 @@
-//! Annotations that the machine itself knows: `@Immutable`, `@Singleton`, and `@EqualsAndHashCode` of classes that are nothing but
+//! Annotations that the machine itself knows: `@Immutable`, and `@EqualsAndHashCode` of classes that are nothing but
 //! properties. What others add is written as Groovy (`compile::expand`).
 
 use indexmap::IndexMap;
 
 use crate::ast::Text;
-use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS, SINGLETON};
+use crate::value::{EQUAL_BY_FIELDS, FieldInfo, SHOWS_FIELDS};
 
 /// What Groovy's transformations add to a class; a field whose name begins with `$` says so.
-const MARKS: &[(&str, &[&str])] = &[
-    (SHOWS_FIELDS, &["Immutable"]),
-    (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Immutable"]),
-    (SINGLETON, &["Singleton"]),
-];
+const MARKS: &[(&str, &[&str])] =
+    &[(SHOWS_FIELDS, &["Immutable"]), (EQUAL_BY_FIELDS, &["EqualsAndHashCode", "Immutable"])];
 
 /// Adds the marks of a class with these annotations to its fields.
 pub(super) fn mark(annotations: &[Text], fields: &mut IndexMap<Text, FieldInfo>) {

@@ -83,6 +83,13 @@ impl Vm<'_> {
             None => self.looked_through(),
         };
         for (at, target) in targets.iter().enumerate() {
+            if !self.f.used.is_empty()
+                && let Some(method) = self.of_category(target, &super::property::accessor("get", name), &[])?
+            {
+                let at = self.f.stack.len();
+                self.f.stack.push(target.clone());
+                return self.call_category(method, at, at + 1, Landing::Push);
+            }
             if let Some(step) = self.answered(target, name, &targets[at + 1..]) {
                 return step;
             }

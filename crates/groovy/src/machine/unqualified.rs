@@ -180,8 +180,30 @@ impl Vm<'_> {
                 Err(fault) => return Some(Err(fault)),
             }
         }
+        Some(self.call_missing_of(target, targets, at, base, name))
+    }
+
+    /// `methodMissing` of an object in a closure, and where that throws that there is no such method, of those behind it.
+    ///
+    /// Source: `ClosureMetaClass.invokeMethod`.
+    fn call_missing_of(&mut self, target: &Value, targets: &[Value], at: usize, base: usize, name: &Text) -> Step {
+        let makes =
+            |t: &&Value| matches!(t, Value::Object(o) if o.class.methods("methodMissing").iter().any(|f| !f.library));
+        let behind = targets.iter().skip_while(|t| !t.same(target)).skip(1);
+        let others: Vec<Value> = behind.filter(makes).cloned().collect();
+        let in_closure = self.f.frames.last().is_some_and(|frame| frame.closure.is_some());
+        if in_closure
+            && makes(&target)
+            && !others.is_empty()
+            && let Some(func) = self.world.prelude_function(&Value::Null, "$missing", 3)
+        {
+            let args = Value::array(self.f.stack.split_off(base), "java.lang.Object");
+            self.f.stack.truncate(at);
+            self.f.stack.extend([target.clone(), Value::str(&**name), args, Value::list(others)]);
+            return self.call_function(func, Value::Null, None, at, at, Landing::Push);
+        }
         self.f.stack[at] = target.clone();
-        Some(self.call_missing(target.clone(), at, base, name, Landing::Push))
+        self.call_missing(target.clone(), at, base, name, Landing::Push)
     }
 
     /// Whether the delegate of the running closure is asked for all, before what is around the closure, which is one itself.
@@ -248,8 +270,7 @@ impl Vm<'_> {
             if let Value::Object(o) = target
                 && (o.class.has_method("methodMissing") || o.class.has_method("invokeMethod"))
             {
-                self.f.stack[at] = target.clone();
-                return self.call_missing(target.clone(), at, base, name, Landing::Push);
+                return self.call_missing_of(target, targets, at, base, name);
             }
         }
         self.f.stack[at] = first.clone();

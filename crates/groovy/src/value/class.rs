@@ -107,6 +107,8 @@ pub struct ScriptClass {
     pub accessed: Vec<Text>,
     /// What is declared of each.
     pub static_fields: Vec<FieldPlan>,
+    /// The static property that has its one object, which is made with the class (`@Singleton`).
+    pub singleton: Option<Text>,
     /// Whether its objects know one around them.
     pub is_inner: bool,
     /// Sets the fields of a new object.

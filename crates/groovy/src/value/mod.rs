@@ -50,7 +50,7 @@ pub use key::Key;
 pub use list::{List, ListKind};
 pub use map::{Map, MapKind};
 pub use meter::{Charge, Meter};
-pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS, SINGLETON};
+pub(crate) use object::{EQUAL_BY_FIELDS, OUTER, SHOWS_FIELDS};
 pub use object::{Native, Object, Throwable, TraceLine};
 pub use pattern::{Groups, Matcher, Pattern, PatternError};
 pub use range::{Range, RangeKind};

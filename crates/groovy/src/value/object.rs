@@ -83,8 +83,6 @@ pub(crate) const EQUAL_BY_FIELDS: &str = "$equal";
 
 /// The field of an inner or anonymous class that holds the object around it.
 pub(crate) const OUTER: &str = "$outer";
-/// A class with this field has one object, which is made with the class (`@Singleton`).
-pub(crate) const SINGLETON: &str = "$singleton";
 
 /// An object.
 #[derive(Debug)]

@@ -36,8 +36,8 @@ def getProperties(self) { def all = [:]; for (name in self.$readable()) { try { 
 def getProperty(self, name) { self."$name" }
 def setProperty(self, name, value) { self."$name" = value; null }
 def $setAll(self, map) { for (e in map) self."${e.key}" = e.value; self }
-def $construct(self, map) { self.$fields(map); self }
-def $constructDefended(self, map) { self.$fields(map); self.$defend(); self }
+def $construct(self, map) { self.$typedFields(map); self }
+def $constructDefended(self, map) { self.$typedFields(map); self.$defend(); self }
 def $lacksProperty(self, name) { throw new MissingPropertyException("No such property: $name for class: ${self.getClass().name}".toString()) }
 def $lacksMethod(self, name, args) { throw new MissingMethodException("No signature of method: ${self.getClass().name}.$name() is applicable for argument types: (${args.collect { it == null ? 'null' : it.getClass().name }.join(', ')}) values: ${args.toList()}".toString()) }
 def $like(self, map) { try { self.newInstance(map) } catch (GroovyRuntimeException e) { map.$standIn(self) } }
@@ -46,6 +46,14 @@ def use(self, a, f) { self.$use(a); try { f() } finally { self.$unuse() } }
 def use(self, a, b, f) { self.use([a, b], f) }
 def use(self, a, b, c, f) { self.use([a, b, c], f) }
 def $named(self, name, others) { try { self.getProperty(name) } catch (MissingPropertyException e) { for (o in others) { try { return o."$name" } catch (MissingPropertyException other) { } }; throw e } }
+def $missing(self, name, args, others) {
+    try { return self.methodMissing(name, args) } catch (MissingMethodException e) {
+        if (e.method != name) throw e
+        def last = e
+        for (o in others) { try { return o.methodMissing(name, args) } catch (MissingMethodException other) { if (other.method != name) throw other; last = other } }
+        throw last
+    }
+}
 def $items(self) { def out = []; for (x in self) out.add(x); out }
 def withCloseable(self, f) {
     if (!(self instanceof Closeable)) self.$lacksMethod('withCloseable', [f])

@@ -438,23 +438,26 @@ impl Vm<'_> {
                 super::Ctx { world: vm.world, host: vm.host, memo: &vm.f.memo, memo_at: &vm.f.memo_at, depth };
             match library::super_method(&mut ctx, &this, &name, &vm.f.stack[base..])? {
                 Some(value) => vm.result(at, Landing::Push, value),
-                None => vm.call_super_of_library(base, &name, &this),
+                None => vm.call_super_of_library((at, base), &name, &this),
             }
         })
     }
 }
 
 impl Vm<'_> {
-    /// What every object has, `super.with { … }`: the object below the arguments is its receiver.
-    fn call_super_of_library(&mut self, base: usize, name: &str, this: &Value) -> Step {
-        let at = base - 1;
+    /// What every object has, `super.with { … }`: the object at `at`, below the arguments, is its receiver.
+    fn call_super_of_library(&mut self, (at, base): (usize, usize), name: &str, this: &Value) -> Step {
         if let ("asType", [Value::Class(class)]) = (name, &self.f.stack[base..]) {
             let ty = super::convert::element_type(&class.name);
             let value = self.converted(this, &ty)?;
             return self.result(at, Landing::Push, value);
         }
         match self.world.prelude_function(this, name, self.f.stack.len() - base) {
-            Some(func) => self.call_function(func, Value::Null, None, at, at, Landing::Push),
+            Some(func) => {
+                // A name that is a value stands between them.
+                self.f.stack.drain(at + 1..base);
+                self.call_function(func, Value::Null, None, at, at, Landing::Push)
+            }
             None => Err(self.world.missing_method(name, &this.type_name(), false, &self.f.stack[base..])),
         }
     }

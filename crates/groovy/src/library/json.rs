@@ -6,17 +6,25 @@ use super::{Answer, yes};
 use crate::machine::{Ctx, Fault};
 use crate::value::{Decimal, Java, Map, MapKind, Value};
 
+const EXCEPTION: &str = "groovy.json.JsonException";
+
 /// How deep JSON may nest: the reader and the writer recurse.
 const NESTING_MAX: usize = 200;
 
 /// Static methods of `JsonOutput`.
 pub(crate) fn output(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
-        ("toJson", [value]) => {
+        ("toJson" | "$toJson", [value]) => {
             let mut out = String::new();
-            write(ctx, value, &mut out, 0)?;
-            ctx.new_str(out).map(Some)
+            match write(ctx, value, &mut out, 0) {
+                Ok(()) => ctx.new_str(out).map(Some),
+                Err(Unwritten::Fault(fault)) => Err(fault),
+                // The prelude's `toJson` calls them.
+                Err(Unwritten::Closure) if name == "toJson" => Ok(None),
+                Err(Unwritten::Closure) => Err(ctx.fail(EXCEPTION, "a closure where its content cannot stand")),
+            }
         }
+        ("$bean", [value]) => bean(ctx, value).map(Some),
         ("prettyPrint", [text]) => {
             let text = ctx.text(text)?;
             parse(ctx, &text, MapKind::Linked)?;
@@ -27,9 +35,46 @@ pub(crate) fn output(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
     }
 }
 
-fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Result<(), Fault> {
+/// Why a value was not written.
+enum Unwritten {
+    Fault(Fault),
+    /// Something in it is a closure, which only script code can call.
+    Closure,
+}
+
+impl From<Fault> for Unwritten {
+    fn from(fault: Fault) -> Unwritten {
+        Unwritten::Fault(fault)
+    }
+}
+
+/// The properties of an object that is written as a map of them; any other value as it is.
+fn bean(ctx: &mut Ctx<'_>, value: &Value) -> Result<Value, Fault> {
+    let Value::Object(o) = value else { return Ok(value.clone()) };
+    if o.class.script.is_none() || o.field("$name").is_some() || o.as_map().is_some() {
+        return Ok(value.clone());
+    }
+    let map = super::objects::properties(ctx, value, o)?;
+    if let Value::Map(map) = &map {
+        ["class", "declaringClass"].iter().for_each(|name| drop(map.remove(&Value::str(*name))));
+    }
+    Ok(map)
+}
+
+/// A number with a point; of those that are none JSON has no text.
+fn write_float(ctx: &Ctx<'_>, number: f64, text: &str, out: &mut String) -> Result<(), Fault> {
+    if number.is_finite() {
+        out.push_str(text);
+        return Ok(());
+    }
+    let kind = if number.is_nan() { "NaN" } else { "infinite" };
+    let message = format!("Number {text} can't be serialized as JSON: {kind} are not allowed in JSON.");
+    Err(ctx.fail(EXCEPTION, message))
+}
+
+fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Result<(), Unwritten> {
     if depth > NESTING_MAX {
-        return Err(ctx.fail("groovy.json.JsonException", format!("nested more than {NESTING_MAX} levels deep")));
+        return Err(ctx.fail(EXCEPTION, format!("nested more than {NESTING_MAX} levels deep")).into());
     }
     ctx.room(out.len())?;
     ctx.world.charge(1);
@@ -45,17 +90,21 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
         | Value::Int(_)
         | Value::Long(_)
         | Value::BigInt(_)
-        | Value::Decimal(_)
-        | Value::Double(_)
-        | Value::Float(_) => {
+        | Value::Decimal(_) => {
             out.push_str(&value.to_text());
         }
+        Value::Double(n) => write_float(ctx, *n, &value.to_text(), out)?,
+        Value::Float(n) => write_float(ctx, f64::from(*n), &value.to_text(), out)?,
+        Value::Closure(_) => return Err(Unwritten::Closure),
         Value::Map(m) => {
             out.push('{');
             // One by one: what holds itself would be copied at each of its levels.
             for (i, (k, v)) in (0..m.len()).map_while(|at| m.at(at)).enumerate() {
                 if i > 0 {
                     out.push(',');
+                }
+                if k.is_null() {
+                    return Err(ctx.world.illegal("Maps with null keys can't be converted to JSON").into());
                 }
                 quote(&ctx.text(&k)?, out);
                 out.push(':');
@@ -73,9 +122,15 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
             }
             out.push(']');
         }
-        Value::Set(_) | Value::Range(_) => {
+        Value::Set(_) | Value::Range(_) | Value::Iter(_) => {
             out.push('[');
-            for (i, item) in super::sequence(ctx, value)?.unwrap_or_default().iter().enumerate() {
+            let from = if let Value::Iter(iter) = value { iter.at.get() } else { 0 };
+            let items = super::sequence(ctx, value)?.unwrap_or_default();
+            if let Value::Iter(iter) = value {
+                // Where a closure follows, all is gone through once more.
+                iter.at.set(from);
+            }
+            for (i, item) in items.iter().enumerate() {
                 if i > 0 {
                     out.push(',');
                 }
@@ -92,10 +147,7 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
             out.push('}');
         }
         Value::Object(o) if o.class.script.is_some() && o.field("$name").is_none() => {
-            let map = super::objects::properties(ctx, value, o)?;
-            if let Value::Map(map) = &map {
-                ["class", "declaringClass"].iter().for_each(|name| drop(map.remove(&Value::str(*name))));
-            }
+            let map = bean(ctx, value)?;
             write(ctx, &map, out, depth + 1)?;
         }
         Value::Object(o) if matches!(o.java(), Some(Java::Date(_) | Java::Calendar(..))) => {
@@ -183,9 +235,7 @@ pub(super) fn slurp(ctx: &mut Ctx<'_>, text: &Value, classic: bool) -> Answer {
 }
 
 pub(crate) fn parse(ctx: &mut Ctx<'_>, text: &str, kind: MapKind) -> Result<Value, Fault> {
-    parse_with(ctx, text, kind, &|ctx, at| {
-        ctx.fail("groovy.json.JsonException", format!("the text is no JSON at character {at}"))
-    })
+    parse_with(ctx, text, kind, &|ctx, at| ctx.fail(EXCEPTION, format!("the text is no JSON at character {at}")))
 }
 
 /// As [`parse`]. `fault`: what is raised for what is none, at a character.

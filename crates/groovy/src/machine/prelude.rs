@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("nodes", include_str!("../library/prelude/nodes.groovy")),
     ("writer", include_str!("../library/prelude/writer.groovy")),
     ("comparator", include_str!("../library/prelude/comparator.groovy")),
+    ("json", include_str!("../library/prelude/json.groovy")),
     ("statics", include_str!("../library/prelude/statics.groovy")),
     ("closure", include_str!("../library/prelude/closure.groovy")),
     ("object", include_str!("../library/prelude/object.groovy")),
@@ -70,6 +71,7 @@ fn families(receiver: &Value) -> &'static [&'static str] {
         Value::Class(c) if matches!(&*c.name, "java.util.Collections" | "java.util.Arrays" | "java.util.Objects") => {
             &["statics", "object"]
         }
+        Value::Class(c) if &*c.name == "groovy.json.JsonOutput" => &["json", "object"],
         _ => &["object"],
     }
 }

@@ -19,6 +19,8 @@ macro_rules! shim {
 const SHIMS: &[(&str, &str)] = &[
     ("groovy.json.JsonBuilder", shim!("json_builder")),
     ("groovy.json.JsonDelegate", shim!("json_delegate")),
+    ("groovy.json.StreamingJsonBuilder", shim!("streaming_json_builder")),
+    ("groovy.json.StreamingJsonDelegate", shim!("streaming_json_delegate")),
     ("groovy.text.GStringTemplateEngine", shim!("template_gstring")),
     ("groovy.text.Made", shim!("template_made")),
     ("groovy.text.SimpleTemplateEngine", shim!("template_simple")),

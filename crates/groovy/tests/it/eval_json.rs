@@ -3,7 +3,7 @@
 
 use groovy::machine::{MachineLimits, PlainOutcome, run_plain};
 
-use super::eval_limits::{FUEL, HEAP, check};
+use super::eval_limits::{DEPTH, FUEL, HEAP, SIZE, check};
 
 const READ: &str = r#"import net.sf.json.*
 def j = JSONObject.fromObject('{"s": "x", "n": 12, "d": 1.50, "t": "7", "b": true, "f": "FALSE", "z": null, "o": {"k": [1, 2]}, "a": [{"q": 1}, "w"]}')
@@ -126,4 +126,15 @@ fn what_holds_itself_or_never_ends_meets_a_limit() {
         let PlainOutcome::Finished { text, .. } = ended else { panic!("{ended:?}") };
         assert!(text.ends_with("Exception"), "{text}");
     }
+}
+
+#[test]
+fn closures_that_never_end_as_json_meet_a_limit() {
+    let to_json = "groovy.json.JsonOutput.toJson";
+    check(&format!("def f; f = {{ a(f) }}; {to_json}(f)"), DEPTH);
+    check(&format!("def l = [{{ a 1 }}]; l << l; {to_json}(l)"), DEPTH);
+    check(&format!("def l = (1..100).collect {{ {{ -> a 1 }} }}; while (true) {to_json}(l)"), FUEL);
+    let builder = "def w = new StringWriter(); def b = new groovy.json.StreamingJsonBuilder(w)\n";
+    check(&format!("{builder} def f; f = {{ a(f) }}; b(f)"), DEPTH);
+    check(&format!("{builder} while (true) b.a {{ b 1 }}"), SIZE);
 }

@@ -12,7 +12,7 @@ class JsonBuilder {
         else if (args.length == 1 && args[0] instanceof Closure) content = [(name): groovy.json.JsonDelegate.content(args[0])]
         else if (args.length == 1 && args[0] instanceof Map) content = [(name): args[0]]
         else if (args.length == 2 && args[0] instanceof Map) content = [(name): args[0] + groovy.json.JsonDelegate.content(args[1])]
-        else if (args.length == 2 && args[0] instanceof Collection) content = [(name): args[0].collect { x -> groovy.json.JsonDelegate.content(args[1], x) }]
+        else if (groovy.json.JsonDelegate.$isEach(args)) content = [(name): args[0].collect { x -> groovy.json.JsonDelegate.content(args[1], x) }]
         else throw new groovy.json.JsonException('Expected no arguments, a single map, a single closure, or a map and closure as arguments.')
         content
     }

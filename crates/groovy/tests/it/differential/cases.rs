@@ -56,6 +56,7 @@ const FILES: &[(&str, &str)] = &[
     ("of_plugins", include_str!("cases/of_plugins.txt")),
     ("of_groovy_calls", include_str!("cases/of_groovy_calls.txt")),
     ("of_groovy_language", include_str!("cases/of_groovy_language.txt")),
+    ("of_groovy_markup", include_str!("cases/of_groovy_markup.txt")),
 ];
 
 /// The cases of all files.

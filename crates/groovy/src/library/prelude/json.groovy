@@ -1,0 +1,1 @@
+def toJson(self, value) { self.$toJson(groovy.json.JsonDelegate.$plain(value)) }

@@ -54,6 +54,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("groovy.util.slurpersupport.Node", shim!("slurped_node")),
     ("groovy.util.slurpersupport.NodeChild", shim!("node_child")),
     ("groovy.util.slurpersupport.NodeChildren", shim!("node_children")),
+    ("groovy.util.slurpersupport.NodeParents", shim!("node_parents")),
     ("groovy.xml.BoundMarkup", shim!("bound_markup")),
     ("groovy.xml.MarkupBuilder", shim!("markup_builder")),
     ("groovy.xml.MarkupBuilderHelper", shim!("markup_builder_helper")),

@@ -7,15 +7,15 @@ class Attributes extends groovy.util.slurpersupport.NodeChildren {
         def uri = $prefix == '*' || $prefix == '' ? null : lookupNamespace($prefix)
         def key = uri ? "{$uri}${name()}".toString() : name()
         def out = []
-        for (node in $nodes()) {
-            def value = node.attributes().get(key)
-            if (value != null) {
-                def of = new groovy.util.slurpersupport.NodeChild(node, $up.parent(), '', $prefixes)
-                out.add(new groovy.util.slurpersupport.Attribute($name, value, of, $prefix == '*' ? '' : $prefix, $prefixes))
+        for (x in $up.list()) {
+            for (node in x.$nodes()) {
+                def value = node.attributes().get(key)
+                if (value != null) out.add(new groovy.util.slurpersupport.Attribute($name, value, x, $prefix == '*' ? '' : $prefix, $prefixes))
             }
         }
         out
     }
+    def parent() { $up }
     String text() { def out = new StringBuilder(); for (x in list()) out.append(x.text()); out.toString() }
     def findAll(Closure f) { new groovy.util.slurpersupport.FilteredAttributes(this, f, $prefixes) }
 }

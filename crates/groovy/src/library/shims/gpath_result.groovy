@@ -22,8 +22,17 @@ abstract class GPathResult implements Iterable {
         attribute ? new groovy.util.slurpersupport.Attributes(this, name, prefix, $prefixes) : new groovy.util.slurpersupport.NodeChildren(this, name, prefix, $prefixes)
     }
     void setProperty(String property, value) {
-        if (property.startsWith('@')) for (x in this) x.attributes().put(property.substring(1), value.toString())
-        else for (node in getProperty(property).$nodes()) node.$body(value)
+        if (property.startsWith('@')) {
+            def key = $key(property.substring(1))
+            for (x in this) x.attributes().put(key, value.toString())
+        } else for (node in getProperty(property).$nodes()) node.$body(value)
+    }
+    private String $key(String name) {
+        int colon = $prefixes.isEmpty() ? -1 : name.indexOf(':')
+        if (colon < 0) return name
+        def uri = $prefixes.get(name.substring(0, colon))
+        if (uri == null) throw new NullPointerException()
+        "{$uri}${name.substring(colon + 1)}".toString()
     }
     def $attribute(String name) { getProperty('@' + name) }
     void $setAttribute(String name, value) { setProperty('@' + name, value) }
@@ -35,7 +44,11 @@ abstract class GPathResult implements Iterable {
     def lookupNamespace(String prefix) { $declared.get(prefix) ?: $prefixes.isEmpty() ? prefix : $prefixes.get(prefix) }
     List $nodes() { [] }
     void appendNode(what) { for (node in $nodes()) node.children().add(what) }
-    void replaceNode(Closure what) { for (node in $nodes()) node.$replace(what) }
+    void replaceNode(Closure what) { for (x in list()) { for (node in x.$nodes()) node.$replace(what, x) } }
+    def plus(Closure what) { $plus(what) }
+    def plus(CharSequence what) { $plus(what) }
+    def plus(Iterable other) { list() + other.toList() }
+    private def $plus(what) { replaceNode { delegate.mkp.yield(it); delegate.mkp.yield(what) }; this }
     void replaceBody(what) { for (node in $nodes()) node.$body(what) }
     def leftShift(what) { appendNode(what); this }
     List $inner() { def out = []; for (node in $nodes()) out.addAll(node.$inner()); out }

@@ -46,11 +46,8 @@ class MarkupDocument {
     }
     void $add(content) {
         if (content == null) return
-        if (content instanceof Closure) {
-            def c = content.clone()
-            c.delegate = this
-            c(this)
-        } else if (content instanceof groovy.util.slurpersupport.Attribute || content instanceof groovy.util.slurpersupport.Attributes) {
+        if (content instanceof Closure) $call(content, this)
+        else if (content instanceof groovy.util.slurpersupport.Attribute || content instanceof groovy.util.slurpersupport.Attributes) {
             $add(content.text())
         } else if (content instanceof groovy.util.slurpersupport.GPathResult) {
             for (node in content.$nodes()) $node(node)
@@ -58,8 +55,21 @@ class MarkupDocument {
         else if (content instanceof Collection) { for (x in content) $add(x) }
         else $out << $encoded(groovy.xml.MarkupBuilder.$content(content.toString()))
     }
+    private void $call(Closure content, given) {
+        def c = content.clone()
+        c.delegate = this
+        c(given)
+    }
     private void $node(node) {
-        if (node.$replacement() != null) return $add(node.$replacement())
+        def replacement = node.$replacement()
+        if (replacement != null) {
+            def (what, on, before) = replacement
+            // What it makes may hold the node itself.
+            node.$restore(before)
+            $call(what, on)
+            node.$restore(replacement)
+            return
+        }
         def (pending, tags) = [$pending, $tags]
         $pending = pending.clone()
         def name = $prefix(node.namespaceURI(), node.$prefix()) + node.name()

@@ -16,7 +16,7 @@ class Node {
     List $inner() { def out = []; for (x in children) { if (x instanceof groovy.util.slurpersupport.Node) out.add(x) }; out }
     def childNodes() { $inner().iterator() }
     void $body(value) { children = [value instanceof Closure ? value : value.toString()] }
-    void $replace(Closure what) { replacement = what }
+    void $replace(Closure what, on) { replacement = [what, on, replacement] }
     def $replacement() { replacement }
-    String toString() { text() }
+    void $restore(before) { replacement = before }
 }

@@ -13,9 +13,17 @@ use crate::value::{Closure, ClosureCode, Value};
 /// Bytes of a template that are read for the price of an instruction.
 const BYTES_AT_ONCE: usize = 4;
 
-/// The code of a template. `plain`: a backslash is a backslash (`StreamingTemplateEngine`).
-fn code_of(text: &str, plain: bool) -> String {
+/// What a script prints that is the template itself (`SimpleTemplateEngine`).
+const PRINTS: &str = "def print = { x -> out << x }\n\
+    def println = { x = '' -> out << x << '\\n' }\n\
+    def printf = { format, Object... all -> out << sprintf(format, *all) }\n";
+
+/// The code of a template. `plain`: a backslash is a backslash (`StreamingTemplateEngine`). `prints`: what it prints is its text.
+fn code_of(text: &str, plain: bool, prints: bool) -> String {
     let mut out = String::with_capacity(text.len() + 32);
+    if prints && text.contains("print") {
+        out.push_str(PRINTS);
+    }
     let mut rest = text;
     let mut open = false;
     // Text stands in triple quotes, so that `$x` and `${x}` are the language's own.
@@ -96,10 +104,10 @@ fn expression_size(text: &str) -> usize {
 }
 
 pub(super) fn statics(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
-    let ("$closure", [text, plain]) = (name, args) else { return Ok(None) };
+    let ("$closure", [text, plain, prints]) = (name, args) else { return Ok(None) };
     let text = ctx.text(text)?;
     ctx.pay(text.len() / BYTES_AT_ONCE)?;
-    let code = code_of(&text, plain.truth());
+    let code = code_of(&text, plain.truth(), prints.truth());
     let parsed = crate::parser::parse(&code);
     let failed = |ctx: &Ctx<'_>, message: &str| -> Fault {
         ctx.fail("groovy.lang.GroovyRuntimeException", format!("Failed to parse template script (your template may contain an error or be trying to use expressions not currently supported): {message}"))

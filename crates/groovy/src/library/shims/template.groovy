@@ -1,6 +1,7 @@
 class Template {
     private String text
     private boolean plain
-    Template(text, plain) { this.text = text; this.plain = plain }
-    def make(Map binding = [:]) { new groovy.text.Made(groovy.text.Template.$closure(text, plain), binding) }
+    private boolean prints
+    Template(text, plain, prints = false) { this.text = text; this.plain = plain; this.prints = prints }
+    def make(Map binding = [:]) { new groovy.text.Made(groovy.text.Template.$closure(text, plain, prints), binding) }
 }

@@ -1,4 +1,4 @@
 class SimpleTemplateEngine {
     SimpleTemplateEngine(loader = null) { }
-    def createTemplate(text) { new groovy.text.Template(text.toString(), false) }
+    def createTemplate(text) { new groovy.text.Template(text.toString(), false, true) }
 }

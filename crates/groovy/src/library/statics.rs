@@ -37,6 +37,10 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[V
                 let (code, script) = ctx.world.closure_of_text(&text)?;
                 Some(Value::list(vec![code, script]))
             }
+            ("$keyword", [word]) => {
+                let word = ctx.text(word)?;
+                Some(Value::Bool(crate::lexer::token::Kind::keyword(&word).is_some()))
+            }
             _ => None,
         },
         "java.util.Comparator" | "java.util.Map$Entry" => super::comparators::statics(ctx, name, args)?,

@@ -15,7 +15,7 @@ class ConfigObject extends LinkedHashMap {
     }
     Properties toProperties(String prefix = null) {
         def out = new Properties()
-        for (e in flatten()) out.put(prefix == null ? e.key : prefix + '.' + e.key, String.valueOf(e.value))
+        for (e in flatten()) { if (e.value != null) out.put(prefix == null ? e.key : prefix + '.' + e.key, String.valueOf(e.value)) }
         out
     }
     Map merge(Map other) { $merge(this, other) }
@@ -28,19 +28,22 @@ class ConfigObject extends LinkedHashMap {
         into
     }
     ConfigObject clone() { def out = new ConfigObject(); out.putAll(this); out }
-    String prettyPrint() { def out = new StringWriter(); $write('', this, out, 0, false); out.toString() }
+    String prettyPrint() { def out = new StringWriter(); $write('', this, out, ''); out.toString() }
     def writeTo(out) { out << prettyPrint(); out }
-    private void $write(String prefix, Map from, out, int tabs, boolean dotted) {
-        def space = dotted ? '' : '\t' * tabs
+    private void $write(String prefix, Map from, out, String space) {
         for (e in from) {
-            def value = e.value
-            if (!(value instanceof ConfigObject)) out << "$space$prefix${e.key}=${value.inspect()}\n".toString()
-            else if (!value.isEmpty() && (value.size() == 1 || value.keySet().any { it.toString().contains('.') })) $write(space + prefix + e.key + '.', value, out, tabs, true)
+            def (key, value) = [e.key.toString(), e.value]
+            boolean keyword = groovy.util.ConfigSlurper.$keyword(key)
+            def path = prefix == '' ? (keyword ? "this.${key.inspect()}" : key) : prefix + (key.contains('.') ? key.inspect() : key)
+            if (!(value instanceof ConfigObject)) out << "$space$path=${value.inspect()}\n".toString()
+            // Only a line by itself can say a name within names.
+            else if (prefix || $isOne(value) || value.keySet().any { it.toString().contains('.') }) $write(path + '.', value, out, space)
             else if (!value.isEmpty()) {
-                out << "$space$prefix${e.key} {\n".toString()
-                $write('', value, out, tabs + 1, false)
+                out << "$space${keyword ? key.inspect() : key} {\n".toString()
+                $write('', value, out, space + '\t')
                 out << "$space}\n".toString()
             }
         }
     }
+    private boolean $isOne(value) { !(value instanceof ConfigObject) || value.size() == 1 && $isOne(value.values().first()) }
 }

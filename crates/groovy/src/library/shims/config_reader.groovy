@@ -5,6 +5,7 @@ class ConfigReader {
     private List $open = []
     private List $blocks = []
     private Map $found = [:]
+    private int $chosen = 0
     private String $prefix = ''
     ConfigReader(Map variables, Map conditions) { $variables = variables; $conditions = conditions }
     def $read(String text) {
@@ -52,9 +53,13 @@ class ConfigReader {
                 def chosen = new ConfigObject()
                 def outer = $blocks
                 $blocks = []
+                $chosen++
                 $inside(chosen, args[0])
+                $chosen--
                 $blocks = outer
-                if ($found.containsKey(block)) $found.get(block).merge(chosen) else $found.put(block, chosen)
+                // That of a block counts there at once; that of the whole text counts last.
+                if ($chosen == 0 && $open.size() > 1) $open[-1][0].merge(chosen)
+                else if ($found.containsKey(block)) $found.get(block).merge(chosen) else $found.put(block, chosen)
             } else {
                 def into = $open[-1][0].get(name)
                 if (!(into instanceof ConfigObject)) into = new ConfigObject()

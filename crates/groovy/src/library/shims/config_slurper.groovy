@@ -14,13 +14,16 @@ class ConfigSlurper {
     private def $nested(Map source) {
         def out = new ConfigObject()
         for (e in source) {
-            def names = e.key.toString().tokenize('.')
+            def names = e.key.toString().split('\\.')
             def at = out
-            for (name in names.take(names.size() - 1)) {
-                if (!(at.get(name) instanceof ConfigObject)) at.put(name, new ConfigObject())
-                at = at.get(name)
+            int n = 0
+            // What is below a name with a value of its own keeps its dots.
+            for (def before = names ? names[0] : ''; n < names.length - 1 && !source.containsKey(before); before += '.' + names[n]) {
+                if (!(at.get(names[n]) instanceof ConfigObject)) at.put(names[n], new ConfigObject())
+                at = at.get(names[n])
+                n++
             }
-            if (names) at.put(names[-1], e.value)
+            if (names) at.put(names.drop(n).join('.'), e.value)
         }
         out
     }

@@ -116,6 +116,8 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
         ("clone", []) if matches!(l.kind(), ListKind::Stack | ListKind::Linked | ListKind::Deque) => {
             yes(Value::List(Rc::new(List::new(l.snapshot(), l.kind().clone()))))
         }
+        // Groovy's: of its nodes too.
+        ("clone", []) if *l.kind() == ListKind::Nodes => Ok(None),
         ("clone", []) => yes(like(this, l.snapshot())),
         ("iterator", []) => yes(iterator(this.clone())),
         ("toString", []) if l.is_array() => Ok(None),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, lists, numbers, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, BufferKind, Closure, ClosureCode, Map, MapKind, Value, is_number};
+use crate::value::{Buffer, BufferKind, Closure, ClosureCode, ListKind, Map, MapKind, Value, is_number};
 
 pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     if is_number(a) && is_number(b) {
@@ -196,14 +196,18 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
             let repeated = (0..count).flat_map(|_| items.iter().cloned()).collect();
             return Ok(Some(Value::list(repeated)));
         }
+        // To nodes: what the closure builds goes behind each.
+        BinaryOp::Add if matches!((a, b), (Value::List(l), Value::Closure(_)) if *l.kind() == ListKind::Nodes) => {
+            return Ok(None);
+        }
         BinaryOp::Add | BinaryOp::Sub => {}
         _ => return Ok(None),
     }
     // What is added to or taken from an array of objects makes one of `Object`; those of primitives have no such operator.
     let array = match a {
         Value::List(l) => match l.kind() {
-            crate::value::ListKind::JavaArray(element) if crate::value::is_primitive(element) => return Ok(None),
-            crate::value::ListKind::JavaArray(_) => true,
+            ListKind::JavaArray(element) if crate::value::is_primitive(element) => return Ok(None),
+            ListKind::JavaArray(_) => true,
             _ => false,
         },
         _ => false,

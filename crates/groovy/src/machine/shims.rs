@@ -41,6 +41,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("groovy.util.IndentPrinter", shim!("indent_printer")),
     ("groovy.util.Node", shim!("node")),
     ("groovy.util.NodeBuilder", shim!("node_builder")),
+    ("groovy.util.NodePrinter", shim!("node_printer")),
     ("groovy.util.OrderBy", shim!("order_by")),
     ("groovy.util.XmlNodePrinter", shim!("xml_node_printer")),
     ("groovy.util.XmlParser", shim!("xml_parser")),

@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::Text;
 use crate::compile::{Function, Site};
 use crate::library;
-use crate::value::{Strategy, Value};
+use crate::value::{Closure, Strategy, Value};
 
 /// Methods of closures that their own code may call by name alone, and how many arguments they take.
 const OF_CLOSURES: [(&str, usize); 11] = [
@@ -62,7 +62,11 @@ impl Vm<'_> {
         let at = base - 1;
         // What closures have themselves goes before what is around one.
         let own = self.f.frames.last().filter(|frame| !frame.func.library).and_then(|frame| frame.closure.clone());
-        if let Some(closure) = own.clone().filter(|_| OF_CLOSURES.contains(&(&**name, self.f.stack.len() - base)))
+        let is_own = |c: &Rc<Closure>| {
+            OF_CLOSURES.contains(&(&**name, self.f.stack.len() - base))
+                && !(&**name == "curry" && c.strategy.get() == Strategy::DelegateOnly)
+        };
+        if let Some(closure) = own.clone().filter(is_own)
             && let Some(flow) = self.library_method(at, base, name, &[Value::Closure(closure)])?
         {
             return Ok(flow);

@@ -7,6 +7,8 @@ class MarkupBuilder extends groovy.util.BuilderSupport {
     private def $out
     private String $before = 'nothing'
     MarkupBuilder(out = System.out) { $out = out instanceof IndentPrinter ? out : new IndentPrinter(out) }
+    boolean getUseDoubleQuotes() { doubleQuotes }
+    void setUseDoubleQuotes(boolean doubled) { doubleQuotes = doubled }
     def getMkp() { new groovy.xml.MarkupBuilderHelper(this) }
     void setParent(parent, child) { }
     def createNode(name) { createNode(name, [:], null) }
@@ -24,7 +26,7 @@ class MarkupBuilder extends groovy.util.BuilderSupport {
         if ($before == 'element') { $out.println(); $out.printIndent() }
         $out.print('<' + name)
         for (e in attributes) {
-            if (e.value == null && omitNullAttributes || omitEmptyAttributes && (e.value == null || e.value.toString() == '')) continue
+            if (e.value == null && omitNullAttributes || omitEmptyAttributes && e.value != null && e.value.toString() == '') continue
             def value = e.value == null ? '' : escapeAttributes ? groovy.xml.MarkupBuilder.$quoted(String.valueOf(e.value), doubleQuotes) : e.value
             def quote = doubleQuotes ? '"' : "'"
             $out.print(" ${e.key}=$quote$value$quote".toString())

@@ -30,7 +30,7 @@ class Node {
         $named { name -> name instanceof groovy.xml.QName ? name.matches(key) : name == key }
     }
     def getAt(String key) { get(key) }
-    def getAt(groovy.xml.QName key) { $named { name -> key == name } }
+    def getAt(groovy.xml.QName key) { $named { name -> key.matches(name) } }
     void putAt(String key, value) { setProperty(key, value) }
     private def $named(Closure fits) {
         def out = new NodeList()
@@ -68,16 +68,30 @@ class Node {
         for (int i = 0; i < all.size(); i++) { if (node.is(all[i])) { all.remove(i); return true } }
         false
     }
-    def replaceNode(Closure content) {
-        if ($up == null) throw new UnsupportedOperationException('Replacing the root node is not supported')
+    def replaceNode(Closure content) { $replaced($made(content), 'Replacing the root node') }
+    def replaceNode(Node node) { $replaced([node], 'Replacing the root node') }
+    private def $replaced(List others, String what) {
+        $behind(others, what)
         def all = $up.children()
-        int at = all.findIndexOf { this.is(it) }
+        all.remove(all.findIndexOf { this.is(it) })
+        $up = null
+        this
+    }
+    def plus(Closure content) { $behind($made(content), 'Adding sibling nodes to the root node'); null }
+    private List $made(Closure content) {
         def made = new NodeBuilder().made(content).children()
         for (x in made) { if (x instanceof Node) x.$moved($up) }
-        all.remove(at)
-        all.addAll(at, made)
-        $up = null
-        made ? made[0] : null
+        made
+    }
+    private void $behind(List others, String what) {
+        if ($up == null) throw new UnsupportedOperationException(what + ' is not supported')
+        def all = $up.children()
+        all.addAll(all.findIndexOf { this.is(it) } + 1, others)
+    }
+    Node clone() {
+        def value = $value
+        if (value instanceof NodeList) value = value.clone()
+        new Node(null, $name, [:] + $attributes, value)
     }
     def depthFirst() { def out = new NodeList([this]); $deep(out); out }
     private void $deep(out) {

@@ -8,12 +8,23 @@ class QName {
     String getLocalPart() { local }
     String getPrefix() { prefix }
     String getQualifiedName() { prefix == '' ? local : prefix + ':' + local }
-    boolean matches(String key) {
+    boolean matches(key) {
+        if (key instanceof groovy.xml.QName) {
+            def names = [[uri, key.namespaceURI], [local, key.localPart]]
+            return names.every { it[0] == it[1] || it.contains('*') }
+        }
+        if (!(key instanceof CharSequence)) return false
         int colon = key.lastIndexOf(':')
-        def (before, after) = colon < 0 ? ['', key] : [key.substring(0, colon), key.substring(colon + 1)]
-        before in ['*', prefix] && after in ['*', local]
+        if (colon < 0) return (prefix == '' || uri == '') && key == local
+        key.substring(0, colon) in ['*', prefix, uri] && key.substring(colon + 1) in ['*', local]
     }
-    boolean equals(other) { other instanceof groovy.xml.QName && uri == other.namespaceURI && local == other.localPart }
+    boolean equals(other) {
+        if (other instanceof groovy.xml.QName) return uri == other.namespaceURI && local == other.localPart
+        int colon = other instanceof CharSequence ? other.lastIndexOf(':') : -1
+        if (colon < 0 || other.substring(colon + 1) != local) return false
+        def before = other.substring(0, colon)
+        before == prefix || uri != '' && before == uri
+    }
     int hashCode() { uri.hashCode() ^ local.hashCode() }
     String toString() { uri == '' ? local : "{$uri}$local".toString() }
 }

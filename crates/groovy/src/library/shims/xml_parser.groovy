@@ -13,6 +13,7 @@ class XmlParser {
         for (e in read[1]) { if (e.key) prefixes.put(e.value, e.key) }
         $node(read[0], null, prefixes)
     }
+    Node createNode(Node parent, name, Map attributes) { parent == null ? new Node(null, name, attributes) : parent.appendNode(name, attributes) }
     def parse(source) { parseText(source instanceof CharSequence ? new File(source.toString()).text : source.text) }
     void setFeature(String name, boolean value) { if (name.endsWith('/disallow-doctype-decl')) $doctype = !value }
     private def $node(element, parent, Map prefixes) {

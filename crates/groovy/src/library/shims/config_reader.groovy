@@ -13,7 +13,8 @@ class ConfigReader {
         $script = script
         def all = new ConfigObject()
         $open.add([all, [:]])
-        code.delegate = this
+        // `this.name` is what the name is.
+        code = code.rehydrate(this, script, this)
         code.resolveStrategy = 3
         code()
         for (chosen in $found.values()) all.merge(chosen)

@@ -15,6 +15,13 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, l: &List, name: &str, args: &[Value]) ->
             ctx.room(bytes.len().saturating_mul(2))?;
             match name {
                 "encodeHex" => yes(super::java::hex_encode(&bytes)),
+                "encodeBase64" if matches!(args, [Value::Bool(true)]) => {
+                    // Lines of 57 bytes; a shorter last one ends as a line where it has more than whole triples.
+                    let ends = |line: &[u8]| line.len() == 57 || line.len() > 3 && !line.len().is_multiple_of(3);
+                    let end = |line: &[u8]| if ends(line) { "\r\n" } else { "" };
+                    let lines = bytes.chunks(57).map(|line| super::json::base64_encode(line) + end(line));
+                    yes(lines.collect::<String>())
+                }
                 "encodeBase64" => yes(super::json::base64_encode(&bytes)),
                 _ => super::text::digest(ctx, &bytes, name, args),
             }

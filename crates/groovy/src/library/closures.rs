@@ -67,7 +67,7 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, c: &Rc<Closure>, name: &str, args: &[Val
         }
         ("getResolveStrategy", []) => yes(Value::Int(c.strategy.get() as i32)),
         ("getMaximumNumberOfParameters", []) => yes(Value::Int(maps::parameter_count(c) as i32)),
-        ("getParameterTypes", []) => yes(parameter_types(ctx, c)),
+        ("getParameterTypes", []) => parameter_types(ctx, c),
         ("clone" | "dehydrate" | "asWritable", []) => {
             yes(Value::Closure(Rc::new(c.rehydrate(c.delegate(), c.owner.clone(), c.this.clone()))))
         }
@@ -83,17 +83,31 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, c: &Rc<Closure>, name: &str, args: &[Val
     }
 }
 
-fn parameter_types(ctx: &Ctx<'_>, c: &Closure) -> Value {
-    let types = match &c.code {
-        ClosureCode::Function(f) => f.params.iter().map(|p| p.ty.clone()).collect(),
-        _ => vec![Type::Any],
-    };
+fn parameter_types(ctx: &mut Ctx<'_>, c: &Closure) -> Answer {
+    // What is given already is no parameter any more. They may be nested deeply.
+    let (mut inner, mut given) = (c, Vec::new());
+    while let ClosureCode::Curried { inner: Value::Closure(within), args, at } = &inner.code {
+        given.push((args.len(), *at));
+        inner = within;
+    }
+    ctx.pay(given.len())?;
     let class = |t: &Type| match t {
         Type::Class(name) => ctx.world.class(name).map_or(Value::Null, Value::Class),
         Type::Primitive(name) => Value::Class(ctx.world.java_class(name)),
-        _ => Value::Class(ctx.world.java_class("java.lang.Object")),
+        Type::Array(element) => {
+            Value::Class(ctx.world.java_class(&crate::value::array_name(&crate::machine::element_name(element))))
+        }
+        Type::Any => Value::Class(ctx.world.java_class("java.lang.Object")),
     };
-    Value::array(types.iter().map(class).collect(), "java.lang.Class")
+    let mut types: Vec<Value> = match &inner.code {
+        ClosureCode::Function(f) => f.params.iter().map(|p| class(&p.ty)).collect(),
+        _ => vec![class(&Type::Any)],
+    };
+    for (count, at) in given.into_iter().rev() {
+        let from = usize::try_from(at).unwrap_or(usize::MAX).min(types.len().saturating_sub(count));
+        types.drain(from..(from + count).min(types.len()));
+    }
+    yes(Value::array(types, "java.lang.Class"))
 }
 
 /// `delegate` and `resolveStrategy`; answers whether it is one of them.

@@ -78,7 +78,8 @@ fn object_equals(ctx: &Ctx<'_>, a: &Value, b: &Value) -> Result<bool, Fault> {
         }
         let same_class = matches!(b, Value::Object(p) if p.class == o.class);
         if o.class.has_method("compareTo") && same_class {
-            return Ok(ctx.ask(a, "compareTo", std::slice::from_ref(b))?.as_i64() == Some(0));
+            // What cannot be compared is not equal.
+            return Ok(ctx.ask(a, "$compared", std::slice::from_ref(b))?.as_i64() == Some(0));
         }
     }
     Ok(a.same(b))

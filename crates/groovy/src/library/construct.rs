@@ -185,6 +185,12 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
             parsed.map(Value::big).ok_or_else(|| super::strings::number_fault(ctx, &text)).map(Some)
         }
         ("java.lang.Boolean", [text]) if text.is_text() => yes(ctx.text(text)?.eq_ignore_ascii_case("true")),
+        ("groovy.lang.IntRange", [inclusive @ .., Value::Int(from), Value::Int(to)]) if inclusive.len() <= 1 => {
+            let (from, to, kind) = (i64::from(*from), i64::from(*to), crate::value::RangeKind::Int);
+            let inclusive = inclusive.first().is_none_or(Value::truth);
+            yes(Value::Range(Rc::new(crate::value::Range { from, to, inclusive, kind })))
+        }
+        ("java.lang.Character", [Value::Char(_)]) => yes(args[0].clone()),
         ("java.math.BigInteger", [source]) => convert::to_type(ctx, source, name, true),
         (
             "java.lang.Integer" | "java.lang.Long" | "java.lang.Double" | "java.lang.Float" | "java.lang.Boolean"

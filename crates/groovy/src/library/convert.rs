@@ -34,6 +34,10 @@ pub(crate) fn to_type(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bo
                 yes(s.unit(0).map_or(Value::Null, Value::Char))
             }
             Value::Char(_) => yes(value.clone()),
+            Value::GString(_) => {
+                let text = Value::Str(ctx.str(value)?);
+                to_type(ctx, &text, name, explicit)
+            }
             Value::Str(s) if explicit && s.is_empty() => {
                 let class = "java.lang.StringIndexOutOfBoundsException";
                 Err(ctx.fail(class, "String index out of range: 0"))
@@ -216,6 +220,10 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
         // A string of one letter is its code in a cast; `as` reads it as a number.
         Value::Str(s) if !explicit && s.units() == 1 => s.unit(0).map_or(Value::Null, |u| Value::Int(i32::from(u))),
         Value::Str(_) | Value::GString(_) if explicit => return parse(ctx, value, simple),
+        Value::GString(_) => {
+            let text = Value::Str(ctx.str(value)?);
+            return number(ctx, &text, name, explicit);
+        }
         Value::Char(c) => Value::Int(i32::from(*c)),
         v if is_number(v) => v.clone(),
         _ => return Ok(None),
@@ -231,6 +239,10 @@ fn number(ctx: &mut Ctx<'_>, value: &Value, name: &str, explicit: bool) -> Answe
         "short" | "Short" => Value::Short(whole as i16),
         "byte" | "Byte" => Value::Byte(whole as i8),
         "float" | "Float" => Value::Float(to_f64(&source).unwrap_or(f64::NAN) as f32),
+        // In a box it is the number that the digits say.
+        "Double" if explicit && matches!(source, Value::Float(_)) => {
+            return parse(ctx, &Value::str(source.to_text()), simple);
+        }
         "double" | "Double" => Value::Double(to_f64(&source).unwrap_or(f64::NAN)),
         // `as` goes by the digits that the number is written with, a cast by its bits.
         "BigDecimal" if !explicit && matches!(source, Value::Double(_) | Value::Float(_)) => {

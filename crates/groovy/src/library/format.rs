@@ -3,7 +3,7 @@
 use crate::machine::{Ctx, Fault};
 use crate::value::decimal::Rounding;
 use crate::value::text::{filling, padded};
-use crate::value::{Value, to_decimal, to_f64};
+use crate::value::{Decimal, Value, to_decimal, to_f64};
 
 #[derive(Default)]
 struct Spec {
@@ -182,7 +182,7 @@ fn one(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<String, Fault> {
             let digits = if spec.conversion == 'o' { format!("{bits:o}") } else { format!("{bits:x}") };
             zeros(digits, spec)
         }
-        'f' | 'e' | 'E' | 'g' => floating(ctx, spec, value)?.ok_or_else(|| wrong(ctx))?,
+        'f' | 'e' | 'E' | 'g' | 'G' => floating(ctx, spec, value)?.ok_or_else(|| wrong(ctx))?,
         'b' | 'B' => {
             if let Value::Bool(b) = value {
                 b.to_string()
@@ -209,7 +209,14 @@ fn floating(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<Option<Stri
     if !matches!(value, Value::Double(_) | Value::Float(_) | Value::Decimal(_)) {
         return Ok(value.is_null().then(|| "null".into()));
     }
-    let precision = spec.precision.unwrap_or(6);
+    let mut precision = spec.precision.unwrap_or(6);
+    if matches!(spec.conversion, 'g' | 'G') {
+        precision = precision.max(1);
+        if let Some(text) = general(spec, value, precision)? {
+            return Ok(Some(text));
+        }
+        precision -= 1;
+    }
     if spec.conversion != 'f' {
         let number = to_f64(value).unwrap_or(f64::NAN);
         // A double has fewer digits than this, and the standard library panics beyond 65,535.
@@ -228,6 +235,26 @@ fn floating(ctx: &mut Ctx<'_>, spec: &Spec, value: &Value) -> Result<Option<Stri
         }
         None => value.to_text(),
     }))
+}
+
+/// A number with that many digits in all, where it is neither very small nor has more before the point.
+fn general(spec: &Spec, value: &Value, precision: usize) -> Result<Option<String>, Fault> {
+    let Some(number) = to_decimal(value) else { return Ok(Some(value.to_text())) };
+    let precision = precision as i64;
+    // The place of the first digit: 0 is that before the point.
+    let first = |n: &Decimal| n.precision() as i64 - 1 - n.scale();
+    let zero = number.signum() == 0;
+    let mut places = if zero { precision - 1 } else { precision - 1 - first(&number) };
+    let mut rounded = super::numbers::digits(number.set_scale(places, Rounding::HalfUp))?;
+    if !zero {
+        let at = first(&rounded);
+        if at < -4 || at >= precision {
+            return Ok(None);
+        }
+        places = precision - 1 - at;
+        rounded = super::numbers::digits(rounded.set_scale(places, Rounding::HalfUp))?;
+    }
+    Ok(Some(signed(super::numbers::digits(rounded.plain())?, spec)))
 }
 
 /// Sign, grouping and zeros of a decimal number.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{List, ListKind, MapKind, Range, Str, Value, hash};
+use crate::value::{BufferKind, List, ListKind, MapKind, Range, Str, Value, hash};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -262,14 +262,38 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
         }
         // `list[0, 2] = [a, b]`: each position gets its value.
         (Value::List(l), Value::List(keys)) if !l.is_array() => {
-            let values = super::sequence(ctx, value)?.unwrap_or_default();
+            // What is no list goes to each of the positions.
+            let values = match value {
+                Value::Null => return Err(ctx.world.null_pointer("the argument is null")),
+                Value::List(l) if !l.is_array() => l.snapshot(),
+                Value::Range(r) => {
+                    ctx.room_for_items(r.size())?;
+                    r.iter().collect()
+                }
+                one => vec![one.clone(); keys.len()],
+            };
             if keys.len() != values.len() {
-                let message = format!("Trying to putAt multiple indices: {} with {} values", keys.len(), values.len());
+                let message = format!("Trying to replace {} elements with {} elements", keys.len(), values.len());
                 return Err(ctx.world.illegal(message));
             }
             for (key, value) in keys.snapshot().iter().zip(&values) {
                 set(ctx, object, key, value)?;
             }
+            Ok(true)
+        }
+        (Value::Buffer(b), Value::Range(r)) if b.kind != BufferKind::Writer => {
+            let text = Str::new(b.text.borrow().as_str());
+            let (from, to, _) = bounds(r, text.units() as i64);
+            // An empty one still says where.
+            let (from, to) = if r.size() == 0 { (r.from, r.from) } else { (from, to) };
+            if from < 0 || from > text.units() as i64 {
+                return Err(super::strings::out_of_bounds(ctx, from, to, text.units() as i64));
+            }
+            let (from, to) = (text.byte_at(from as usize), text.byte_at(to.max(from) as usize));
+            let new = ctx.text(value)?;
+            ctx.room(text.len().saturating_add(new.len()))?;
+            b.text.borrow_mut().replace_range(from..to, &new);
+            b.recount();
             Ok(true)
         }
         (Value::Null, _) => Err(ctx.world.null_pointer("Cannot invoke method putAt() on null object")),

@@ -249,7 +249,8 @@ pub(crate) fn parse_with(
     let mut reader = Reader { text: text.as_bytes(), at: 0, kind };
     let value = reader.value(0).filter(|_| {
         reader.space();
-        reader.at == reader.text.len()
+        // Groovy's own do not look at what follows.
+        reader.at == reader.text.len() || matches!(kind, MapKind::Lazy | MapKind::Hash)
     });
     let at = reader.at;
     value.ok_or_else(|| fault(ctx, at))
@@ -406,6 +407,9 @@ impl Reader<'_> {
             self.at += 1;
         }
         let text = std::str::from_utf8(&self.text[start..self.at]).ok()?;
+        if text.starts_with(['+', '.']) {
+            return None;
+        }
         if let Ok(n) = text.parse::<i32>() {
             return Some(Value::Int(n));
         }

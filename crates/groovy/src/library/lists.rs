@@ -113,6 +113,10 @@ fn reading(ctx: &mut Ctx<'_>, this: &Value, l: &Rc<List>, name: &str, args: &[Va
             }
         }
         ("getAt", [key]) => super::index::get(ctx, this, key),
+        ("putAt", [at @ Value::Int(_), item]) if let Some(element) = l.element_name() => {
+            let held = super::convert::to_type(ctx, item, element, false)?.unwrap_or_else(|| item.clone());
+            super::index::set(ctx, this, at, &held).map(|_| Some(Value::Null))
+        }
         ("clone", []) if matches!(l.kind(), ListKind::Stack | ListKind::Linked | ListKind::Deque) => {
             yes(Value::List(Rc::new(List::new(l.snapshot(), l.kind().clone()))))
         }
@@ -274,12 +278,17 @@ fn combined(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: 
                     out.push(item.clone());
                 }
             }
-            if let (Some(l), true) = (in_place(this), name == "unique" && !matches!(args, [Value::Bool(false)])) {
+            let changes = name == "unique" && !matches!(args, [Value::Bool(false)]);
+            if let (Some(l), true) = (in_place(this), changes) {
                 writable(ctx, l)?;
                 l.change(|i| **i = out);
                 return Ok(Some(this.clone()));
             }
-            yes(part(this, out))
+            match this {
+                Value::Set(s) if changes => super::sets::keep(ctx, s, &out).map(|()| Some(this.clone())),
+                Value::Set(_) if name == "unique" => yes(Value::list(out)),
+                _ => yes(part(this, out)),
+            }
         }
         ("intersect", [other @ (Value::List(_) | Value::Set(_) | Value::Range(_))]) => {
             shapes::intersect(ctx, this, other)
@@ -342,6 +351,8 @@ fn shapes(ctx: &mut Ctx<'_>, this: &Value, items: &[Value], name: &str, args: &[
             let (step, keep) = match rest {
                 [] => (size, true),
                 [Value::Bool(keep)] => (size, *keep),
+                // Back from the first part there is none.
+                [step, ..] if int(step).is_some_and(|n| n < 0) => (items.len().max(1), true),
                 [step] => (int(step).unwrap_or(1).max(1) as usize, true),
                 [step, keep, ..] => (int(step).unwrap_or(1).max(1) as usize, keep.truth()),
             };

@@ -236,7 +236,8 @@ fn changing(ctx: &mut Ctx<'_>, this: &Value, m: &Rc<Map>, name: &str, args: &[Va
                 m.put(key, value);
             }
             m.forget_place();
-            yes(Value::Null)
+            // Groovy's own, of entries, answers the map.
+            yes(if matches!(other, Value::Map(_)) { Value::Null } else { this.clone() })
         }
         ("leftShift", [other]) => super::operators::binary(ctx, BinaryOp::ShiftLeft, this, other),
         ("remove", [key]) => yes(m.remove(key).unwrap_or_default()),

@@ -86,6 +86,10 @@ const QUICK: &[&str] = &[
     "lower",
 ];
 
+/// What a range knows by its ends; `step` pays for what it makes.
+const RANGE_QUICK: &[&str] =
+    &["contains", "containsWithinBounds", "getFrom", "getTo", "isReverse", "max", "min", "step", "subList"];
+
 /// `receiver.name(args)`
 pub(crate) fn method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
     let found = known_method(ctx, receiver, name, args)?;
@@ -119,7 +123,8 @@ fn refuse(ctx: &mut Ctx<'_>, receiver: &Value, name: &str) -> Result<(), Fault> 
 
 fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
     let looks_up = name == "contains" && matches!(receiver, Value::Set(_));
-    if !QUICK.contains(&name) && !looks_up {
+    let has_ends = matches!(receiver, Value::Range(_)) && RANGE_QUICK.contains(&name);
+    if !QUICK.contains(&name) && !looks_up && !has_ends {
         ctx.world.charge(weight(receiver) / 16);
     }
     // Arguments are compared and hashed.
@@ -129,8 +134,9 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     }
     let found = match receiver {
         Value::Str(s) => strings::method(ctx, s, name, args)?,
-        Value::GString(_) => match name {
-            "getValues" | "getStrings" | "is" | "getClass" | "hashCode" | "inspect" => None,
+        Value::GString(g) => match name {
+            "is" | "getClass" | "hashCode" | "inspect" => None,
+            "getValues" | "getStrings" | "getValueCount" | "getValue" => strings::gstring_part(ctx, g, name, args)?,
             "equals" => {
                 Some(Value::Bool(args.first().is_some_and(|a| matches!(a, Value::GString(_)) && a.equals(receiver))))
             }
@@ -256,6 +262,7 @@ pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Va
         Value::Iter(i) => {
             let from = i.at.get();
             let size = i.expected.get();
+            ctx.room_for_items(size.saturating_sub(from) as u64)?;
             i.at.set(size);
             (from..size).filter_map(|n| crate::machine::iterated(&i.source, n)).collect()
         }

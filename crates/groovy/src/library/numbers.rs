@@ -280,6 +280,8 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, n: &Value, name: &str, args: &[Value]) -
         ("shortValue" | "toShort", []) => yes(Value::Short(truncated(n) as i16)),
         ("byteValue", []) => yes(Value::Byte(truncated(n) as i8)),
         ("longValue" | "toLong", []) => yes(Value::Long(truncated(n))),
+        // It goes by the digits that it is written with.
+        ("toDouble", []) if matches!(n, Value::Float(_)) => yes(Value::Double(n.to_text().parse().unwrap_or(f64::NAN))),
         ("doubleValue" | "toDouble", []) => yes(Value::Double(to_f64(n).unwrap_or(f64::NAN))),
         ("floatValue" | "toFloat", []) => yes(Value::Float(to_f64(n).unwrap_or(f64::NAN) as f32)),
         ("toBigDecimal", []) => match to_decimal(n) {

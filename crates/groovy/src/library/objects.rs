@@ -85,7 +85,10 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         // Java's text, without quotes.
         ("inspect", []) if matches!(this, Value::Entry(_)) => yes(ctx.styled(this, Style::Java)?),
         ("inspect", []) => yes(ctx.styled(this, Style::Inspect)?),
-        ("dump", []) => yes(ctx.text(this)?),
+        ("dump", []) => match this {
+            Value::Object(o) if o.class.script.is_some() => dump(ctx, this, o),
+            _ => yes(ctx.text(this)?),
+        },
         ("asBoolean", []) => yes(this.truth()),
         ("compareTo", [other]) if !matches!(this, Value::Object(o) if !o.class.is_a("java.lang.Comparable")) => {
             yes(Value::Int(compare::java_compare(ctx, this, other)? as i32))
@@ -131,6 +134,27 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[Value]
         ("notify" | "notifyAll" | "wait" | "finalize" | "getMetaClass", _) => Ok(None),
         _ => Ok(None),
     }
+}
+
+/// The class of an object and all its fields, those of its superclasses last.
+fn dump(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>) -> Answer {
+    let mut fields: Vec<(usize, &crate::ast::Text, usize)> = Vec::new();
+    let lineage = o.class.lineage();
+    if let Some(script) = &o.class.script {
+        for (name, field) in script.fields.iter().filter(|(name, _)| !name.starts_with('$')) {
+            let depth = lineage.iter().position(|class| class.name == field.owner);
+            fields.push((depth.unwrap_or(usize::MAX), name, field.slot));
+        }
+    }
+    ctx.pay(fields.len())?;
+    fields.sort_by_key(|(depth, _, slot)| (*depth, *slot));
+    let mut out = format!("<{}@{:x}", o.class.name, super::sets::hash_code(ctx, this)?);
+    for (_, name, slot) in fields {
+        let value = o.fields.borrow().get(slot).cloned().unwrap_or_default();
+        out += &format!(" {name}={}", ctx.text(&value)?);
+        ctx.room(out.len())?;
+    }
+    yes(out + ">")
 }
 
 fn capital(name: &str) -> String {
@@ -182,6 +206,19 @@ pub(crate) fn object_method(ctx: &mut Ctx<'_>, this: &Value, o: &Rc<Object>, nam
         return Ok(Some(value));
     }
     match (name, args) {
+        // Its characters or bytes in an array, or what has them to read.
+        ("parse", [source]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
+            let text = match source {
+                Value::List(l) if matches!(l.kind(), crate::value::ListKind::JavaArray(e) if matches!(&**e, "byte" | "char")) =>
+                {
+                    let string = ctx.world.java_class("java.lang.String");
+                    super::construct::java(ctx, &string, args)?.unwrap_or_default()
+                }
+                Value::Object(reader) if reader.class.has_method("getText") => ctx.ask(source, "getText", &[])?,
+                _ => return Ok(None),
+            };
+            super::json::slurp(ctx, &text, o.class.name.ends_with("Classic"))
+        }
         ("parseText", [text]) if o.class.name.starts_with("groovy.json.JsonSlurper") => {
             super::json::slurp(ctx, text, o.class.name.ends_with("Classic"))
         }

@@ -123,8 +123,30 @@ pub(crate) fn iterator_method(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args:
             i.expected.set(i.expected.get().saturating_sub(1));
             yes(Value::Null)
         }
+        ("take" | "drop", [Value::Int(_)])
+        | ("reverse" | "withIndex" | "unique" | "toUnique" | "tail" | "init", [])
+        | ("max" | "min" | "sum" | "join" | "toSet" | "indexed", [])
+        | ("join", [Value::Str(_) | Value::GString(_)]) => of_rest(ctx, i, name, args),
+        ("count", [item]) if !matches!(item, Value::Closure(_)) => of_rest(ctx, i, name, args),
         ("toList", []) => yes(Value::list(sequence(ctx, &Value::Iter(i.clone()))?.unwrap_or_default())),
         ("iterator", []) => yes(Value::Iter(i.clone())),
         _ => Ok(None),
+    }
+}
+
+/// What is made of the items that are left, which Groovy gives as an iterator again or as a value.
+fn of_rest(ctx: &mut Ctx<'_>, i: &Rc<Iter>, name: &str, args: &[Value]) -> Answer {
+    let at = i.at.get();
+    let items = sequence(ctx, &Value::Iter(i.clone()))?.unwrap_or_default();
+    ctx.pay(items.len() / 16)?;
+    let list = Value::list(items.clone());
+    match super::lists::whole(ctx, &list, &items, name, args) {
+        Ok(Some(made @ Value::List(_))) => yes(iterator(made)),
+        Ok(found) => Ok(found),
+        // An instruction that asks the script is done again.
+        Err(fault) => {
+            i.at.set(at);
+            Err(fault)
+        }
     }
 }

@@ -107,7 +107,15 @@ pub(crate) fn by_steps(ctx: &mut Ctx<'_>, from: &Value, to: &Value, inclusive: b
     }
     let name = if ascending { "next" } else { "previous" };
     // Dates and texts are more than their place in the list.
-    let weight = if crate::value::is_number(from) { 1 } else { 6 };
+    let weight = match from {
+        Value::Decimal(_) | Value::BigInt(_) => 8,
+        from if crate::value::is_number(from) => 1,
+        _ => 6,
+    };
+    // How many numbers there are is known before they are made.
+    if let (Some(x), Some(y)) = (crate::value::to_f64(from), crate::value::to_f64(to)) {
+        ctx.room_for_items(((x - y).abs() as u64).saturating_mul(weight))?;
+    }
     let (mut out, mut at) = (Vec::new(), from.clone());
     loop {
         let order = super::compare::compare(ctx, &at, to)?;

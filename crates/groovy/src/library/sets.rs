@@ -91,6 +91,19 @@ fn sorts(ctx: &Ctx<'_>, map: &Map, key: &Value) -> Result<(), Fault> {
     }
 }
 
+/// Takes out of a set what is not among `kept`, which are items of it in its order.
+pub(super) fn keep(ctx: &mut Ctx<'_>, s: &Rc<Map>, kept: &[Value]) -> Result<(), Fault> {
+    super::maps::writable(ctx, s)?;
+    let mut kept = kept.iter().peekable();
+    for item in s.keys() {
+        if kept.next_if(|other| other.same(&item)).is_none() {
+            ctx.pay(s.len() / 64)?;
+            s.remove(&item);
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn is_collection(value: &Value) -> bool {
     matches!(value, Value::List(_) | Value::Set(_) | Value::Range(_))
 }

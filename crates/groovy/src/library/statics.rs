@@ -140,9 +140,10 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         ("java.lang.Short", "BYTES") => Value::Int(2),
         ("java.lang.Byte", "MAX_VALUE") => Value::Byte(i8::MAX),
         ("java.lang.Byte", "MIN_VALUE") => Value::Byte(i8::MIN),
-        ("java.lang.Byte", "TYPE") => Value::Class(ctx.world.java_class("byte")),
-        ("java.lang.Short", "TYPE") => Value::Class(ctx.world.java_class("short")),
-        ("java.lang.Integer", "TYPE") => Value::Class(ctx.world.java_class("int")),
+        (boxed, "TYPE") => match primitive_of(boxed) {
+            Some(primitive) => Value::Class(ctx.world.java_class(primitive)),
+            None => return Ok(None),
+        },
         ("java.lang.Byte", "SIZE") => Value::Int(8),
         ("java.lang.Byte", "BYTES") => Value::Int(1),
         ("java.lang.Integer" | "java.lang.Float", "SIZE") => Value::Int(32),
@@ -152,6 +153,10 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         ("java.lang.Character", "MAX_VALUE") => Value::Char(u16::MAX),
         ("java.lang.Character", "MIN_VALUE") => Value::Char(0),
         ("java.lang.Double", "MIN_NORMAL") => Value::Double(f64::MIN_POSITIVE),
+        ("java.lang.Float", "MIN_NORMAL") => Value::Float(f32::MIN_POSITIVE),
+        ("java.lang.Float", "NaN") => Value::Float(f32::NAN),
+        ("java.lang.Float", "POSITIVE_INFINITY") => Value::Float(f32::INFINITY),
+        ("java.lang.Float", "NEGATIVE_INFINITY") => Value::Float(f32::NEG_INFINITY),
         ("java.lang.Double", "NaN") => Value::Double(f64::NAN),
         ("java.lang.Double", "POSITIVE_INFINITY") => Value::Double(f64::INFINITY),
         ("java.lang.Double", "NEGATIVE_INFINITY") => Value::Double(f64::NEG_INFINITY),
@@ -178,6 +183,12 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
             Some(number) => Value::Int(number),
             None => return Ok(None),
         },
+        ("groovy.lang.GString", "EMPTY") => {
+            Value::GString(Rc::new(crate::value::GString::new(vec![crate::value::Str::new("")], Vec::new())))
+        }
+        ("groovy.lang.Closure", "IDENTITY") => {
+            return ctx.ask(&Value::Class(class.clone()), "$identity", &[]).map(Some);
+        }
         ("groovy.lang.Closure", "OWNER_FIRST") => Value::Int(0),
         ("groovy.lang.Closure", "DELEGATE_FIRST") => Value::Int(1),
         ("groovy.lang.Closure", "OWNER_ONLY") => Value::Int(2),
@@ -206,6 +217,22 @@ pub(crate) fn constant(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str) -> Answ
         _ => return Ok(None),
     };
     yes(value)
+}
+
+/// The primitive type of a class that has it in a box.
+fn primitive_of(boxed: &str) -> Option<&'static str> {
+    Some(match boxed.strip_prefix("java.lang.")? {
+        "Boolean" => "boolean",
+        "Character" => "char",
+        "Byte" => "byte",
+        "Short" => "short",
+        "Integer" => "int",
+        "Long" => "long",
+        "Float" => "float",
+        "Double" => "double",
+        "Void" => "void",
+        _ => return None,
+    })
 }
 
 fn string(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {

@@ -3,7 +3,7 @@
 use super::{Answer, int, text, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Str, Value};
+use crate::value::{GString, Str, Value};
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
     if let Some(found) = simple(ctx, s, name, args)? {
@@ -19,6 +19,23 @@ pub(crate) fn method(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> 
         return Ok(Some(found));
     }
     text::layout(ctx, s, name, args)
+}
+
+/// What a text with values is made of.
+pub(super) fn gstring_part(ctx: &mut Ctx<'_>, g: &GString, name: &str, args: &[Value]) -> Answer {
+    match (name, args) {
+        ("getValues", []) => yes(Value::array(g.values.clone(), "java.lang.Object")),
+        ("getStrings", []) => yes(Value::array(g.texts.iter().cloned().map(Value::Str).collect(), "java.lang.String")),
+        ("getValueCount", []) => yes(Value::Int(g.values.len() as i32)),
+        ("getValue", [n @ Value::Int(i)]) => {
+            let found = usize::try_from(*i).ok().and_then(|i| g.values.get(i)).cloned();
+            found.map(Some).ok_or_else(|| {
+                let message = format!("Index {n} out of bounds for length {}", g.values.len());
+                ctx.fail("java.lang.ArrayIndexOutOfBoundsException", message)
+            })
+        }
+        _ => Ok(None),
+    }
 }
 
 fn simple(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
@@ -239,7 +256,9 @@ fn numeric(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
     }
     let t = s.trim();
     match name {
-        "toInteger" | "toShort" => parse_int(ctx, t, 10).map(Some),
+        "toInteger" => parse_int(ctx, t, 10).map(Some),
+        "toShort" => parse_small(ctx, t, 10, 16).map(Some),
+        "toCharacter" => char_at(ctx, s, &Value::Int(0)),
         "toLong" => parse_long(ctx, t, 10).map(Some),
         "toDouble" | "toFloat" if t.is_empty() => Err(ctx.fail("java.lang.NumberFormatException", "empty String")),
         "toDouble" => yes(Value::Double(parse_double(ctx, t)?)),
@@ -250,7 +269,7 @@ fn numeric(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> Answer {
         "isLong" => yes(t.parse::<i64>().is_ok()),
         "isBigInteger" => yes(!t.is_empty() && t.strip_prefix('-').unwrap_or(t).bytes().all(|b| b.is_ascii_digit())),
         "isNumber" | "isBigDecimal" => yes(crate::value::Decimal::parse(t).is_some()),
-        "isDouble" | "isFloat" => yes(crate::value::Decimal::parse(t).is_some()),
+        "isDouble" | "isFloat" => yes(double(t).is_some()),
         _ => Ok(None),
     }
 }
@@ -278,7 +297,30 @@ pub(crate) fn parse_small(ctx: &Ctx<'_>, text: &str, radix: u32, bits: u32) -> R
 }
 
 pub(crate) fn parse_double(ctx: &Ctx<'_>, text: &str) -> Result<f64, Fault> {
-    text.trim_end_matches(['d', 'D', 'f', 'F']).parse().map_err(|_| number_fault(ctx, text))
+    double(text).ok_or_else(|| number_fault(ctx, text))
+}
+
+/// A number as `Double.parseDouble` takes it: a letter for its type may follow, and hexadecimal ones have an exponent of 2.
+fn double(text: &str) -> Option<f64> {
+    let plain = text.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(text);
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+    match unsigned {
+        "NaN" => return Some(f64::NAN),
+        "Infinity" => return Some(sign * f64::INFINITY),
+        _ => {}
+    }
+    if let Some(hexadecimal) = plain.strip_prefix(['-', '+']).unwrap_or(plain).strip_prefix("0x") {
+        let (digits, exponent) = hexadecimal.split_once(['p', 'P'])?;
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        // What has more digits than fit is no number that anyone writes.
+        let number = u64::from_str_radix(&format!("{whole}{fraction}"), 16).ok()?;
+        let exponent =
+            exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(fraction.len()).ok()?.checked_mul(4)?)?;
+        return Some(sign * number as f64 * 2f64.powi(exponent));
+    }
+    // Rust has other names of what is no number.
+    plain.parse().ok().filter(|_| plain.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// A list of strings.

@@ -34,8 +34,8 @@ pub(crate) fn layout(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> 
             yes(strip_margin(s, &margin))
         }
         ("readLines" | "split_lines", []) => yes(lines(ctx, s)?),
-        ("normalize", []) => yes(s.replace("\r\n", "\n").replace('\r', "\n")),
-        ("denormalize", []) => yes(Value::Str(s.clone())),
+        ("normalize" | "denormalize", []) => yes(s.replace("\r\n", "\n").replace('\r', "\n")),
+
         ("expand", rest) if rest.len() <= 1 => {
             let stop = rest.first().and_then(int).unwrap_or(8).max(1) as usize;
             let tabs = s.matches('\t').count();
@@ -59,7 +59,15 @@ pub(crate) fn layout(ctx: &mut Ctx<'_>, s: &Str, name: &str, args: &[Value]) -> 
             Some(bytes) => yes(super::java::byte_array(&bytes)),
             None => Err(ctx.fail("java.lang.NumberFormatException", "odd number of characters in hex string")),
         },
-        ("unexpand", _) => yes(Value::Str(s.clone())),
+        ("unexpand" | "unexpandLine", rest) if rest.len() <= 1 => {
+            let stop = rest.first().and_then(int).unwrap_or(8).max(1) as usize;
+            ctx.pay(s.len() / 16)?;
+            if name == "unexpandLine" {
+                return yes(unexpanded(s, stop));
+            }
+            let lines: Vec<String> = line_parts(s).iter().map(|line| unexpanded(line, stop)).collect();
+            yes(lines.join("\n") + if s.ends_with('\n') { "\n" } else { "" })
+        }
         _ => Ok(None),
     }
 }
@@ -157,6 +165,22 @@ fn expand(s: &str, stop: usize) -> String {
     out
 }
 
+/// Tabs instead of the blanks before each place that tabs stop at.
+fn unexpanded(line: &str, stop: usize) -> String {
+    let letters: Vec<char> = line.chars().collect();
+    let (mut out, mut rest) = (String::with_capacity(line.len()), letters.as_slice());
+    while rest.len() > stop {
+        let blanks = rest[..stop].iter().rev().take_while(|c| c.is_whitespace()).count();
+        out.extend(&rest[..stop - blanks]);
+        rest = &rest[stop..];
+        if blanks > 0 {
+            out.push('\t');
+        }
+    }
+    out.extend(rest);
+    out
+}
+
 fn strip_margin(s: &str, margin: &str) -> String {
     let strip = |l: String| {
         let trimmed = l.trim_start();
@@ -238,6 +262,7 @@ pub(crate) fn buffer_method(ctx: &mut Ctx<'_>, this: &Value, b: &Rc<Buffer>, nam
             b.text.borrow_mut().push_str(&text);
         }
         ("println", []) => b.text.borrow_mut().push('\n'),
+        ("newPrintWriter", []) if b.kind == BufferKind::Writer => return Ok(Some(this.clone())),
         ("getBuffer", []) => return Ok(Some(this.clone())),
         ("append" | "leftShift" | "write" | "print", [_]) => b.text.borrow_mut().push_str(&texts[0]),
         ("println", [_]) => {

@@ -11,7 +11,7 @@ use crate::library;
 use crate::value::{List, ListKind, Map, MapKind, Native, Value, is_subtype};
 
 /// Java's name of a type.
-pub(super) fn element_name(ty: &Type) -> String {
+pub(crate) fn element_name(ty: &Type) -> String {
     match ty {
         Type::Any => "java.lang.Object".into(),
         Type::Primitive(p) => (*p).into(),
@@ -307,6 +307,12 @@ impl Vm<'_> {
             return Ok(value.clone());
         }
         let items = match value {
+            // Its letters are numbers then, and small ones of them what is left.
+            Value::Str(_) | Value::GString(_) if matches!(element, Type::Primitive("byte" | "int")) => {
+                let text = self.ctx().str(value)?;
+                self.ctx().room_for_items(text.len() as u64)?;
+                text.encode_utf16().map(|unit| Value::Int(i32::from(unit))).collect()
+            }
             Value::Str(_) | Value::GString(_) if explicit || *element == Type::Primitive("char") => {
                 library::sequence(&mut self.ctx(), value)?.unwrap_or_default()
             }

@@ -45,6 +45,7 @@ mod unqualified;
 mod unwind;
 mod world;
 
+pub(crate) use convert::element_name;
 pub use host::{Host, HostCall, Stepped, Thrown};
 pub(crate) use iterate::{item as iterated, size as iterated_size};
 pub use limits::{LimitExceeded, LimitKind, MachineLimits};

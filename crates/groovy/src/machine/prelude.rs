@@ -12,12 +12,13 @@ use super::ScriptId;
 use super::world::World;
 use crate::compile::{Function, FunctionKind, Mode, Op, Site};
 use crate::span::Span;
-use crate::value::{ListKind, Value, is_number};
+use crate::value::{BufferKind, ListKind, Value, is_number};
 
 const FILES: &[(&str, &str)] = &[
     ("collection", include_str!("../library/prelude/collection.groovy")),
     ("map", include_str!("../library/prelude/map.groovy")),
     ("string", include_str!("../library/prelude/string.groovy")),
+    ("chars", include_str!("../library/prelude/chars.groovy")),
     ("number", include_str!("../library/prelude/number.groovy")),
     ("nodes", include_str!("../library/prelude/nodes.groovy")),
     ("writer", include_str!("../library/prelude/writer.groovy")),
@@ -63,9 +64,10 @@ fn families(receiver: &Value) -> &'static [&'static str] {
         }
         Value::Map(_) => &["map", "object"],
         Value::Object(o) if o.as_map().is_some() => &["map", "object"],
-        Value::Str(_) | Value::GString(_) => &["string", "object"],
+        Value::Str(_) | Value::GString(_) => &["string", "chars", "object"],
         number if !matches!(number, Value::Char(_)) && is_number(number) => &["number", "object"],
-        Value::Buffer(_) => &["writer", "object"],
+        Value::Buffer(b) if b.kind == BufferKind::Writer => &["writer", "object"],
+        Value::Buffer(_) => &["chars", "object"],
         Value::Closure(_) => &["closure", "object"],
         Value::Object(o) if o.class.is_a("java.util.Comparator") => &["comparator", "object"],
         Value::Class(c) if matches!(&*c.name, "java.util.Collections" | "java.util.Arrays" | "java.util.Objects") => {

@@ -219,7 +219,9 @@ fn closures_that_hold_everything_end() {
     check("def c = { Object... a -> a }; while (true) c = c.curry(1)", FUEL);
     check("def c = { 1 }; while (true) { def d = c; c = { d() } }", HEAP);
     check("def c = { x -> x }.memoize(); int i = 0; while (true) c(i++)", SIZE);
-    check("def c; c = { -> c }; c.trampoline()()", FUEL);
+    check("def c = { x -> x }.memoizeAtMost(1000000000); int i = 0; while (true) c(i++)", SIZE);
+    check("def c; c = { -> c.trampoline() }.trampoline(); c()", FUEL);
+    ends("def c = { Object... a -> 1 }; 50000.times { c = c.curry(1) }; c.parameterTypes");
     ends("def c = { it }; 50000.times { c = c.curry() }; c()");
     ends("def c = { 1 }; 3000.times { def d = c; c = { d() } }; c()");
 }

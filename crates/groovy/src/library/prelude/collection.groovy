@@ -1,5 +1,6 @@
 def each(self, f) { for (x in self) f(x); self }
 def eachWithIndex(self, f) { int i = 0; for (x in self) { f(x, i); i++ }; self }
+def eachByte(self, f) { if (!(self instanceof byte[])) self.$lacksMethod('eachByte', [f]); for (x in self) f(x); null }
 def reverseEach(self, f) { for (x in self.toList().reverse()) f(x); self }
 def collect(self, f) { def out = []; for (x in self) out.add(f(x)); out }
 def collect(self, into, f) { for (x in self) into.add(f(x)); into }
@@ -123,8 +124,8 @@ def $insertionSort(self, f) {
     }
     self
 }
-def unique(self, f) { self instanceof List ? self.unique(true, f) : self.unique(false, f) }
-def toUnique(self, f) { self.unique(false, f) }
+def unique(self, f) { self instanceof Collection ? self.unique(true, f) : self.unique(false, f) }
+def toUnique(self, f) { def out = self.unique(false, f); self instanceof Set ? out as LinkedHashSet : out }
 def unique(self, change, by) {
     def f = by.$comparing()
     def out = []
@@ -135,7 +136,7 @@ def unique(self, change, by) {
     } else {
         for (x in self) { boolean found = false; for (y in out) { if (f(y, x) == 0) { found = true; break } }; if (!found) out.add(x) }
     }
-    if (change && self instanceof List) { self.clear(); self.addAll(out); return self }
+    if (change && self instanceof Collection) { self.clear(); self.addAll(out); return self }
     out
 }
 def split(self, f) {
@@ -173,7 +174,10 @@ def eachPermutation(self, f) { for (x in self.permutations()) f(x); self.iterato
 def permutations(self, f) { self.permutations().toList().collect(f) }
 def combinations(self, f) { self.combinations().collect(f) }
 def eachCombination(self, f) { for (x in self.combinations()) f(x); null }
-def flatten(self, f) { self.flatten().collectMany { x -> def r = f(x); r instanceof Collection ? r : [r] } }
+def flatten(self, f) {
+    def out = self.flatten().collectMany { x -> def r = f(x); r instanceof Collection ? r : [r] }
+    self instanceof Set ? out as LinkedHashSet : out
+}
 def join(self, between, f) { self.collect(f).join(between) }
 def step(self, n, f) { for (x in self.step(n)) f(x); null }
 def map(self, f) { self.collect(f) }

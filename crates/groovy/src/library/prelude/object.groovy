@@ -70,3 +70,5 @@ def $range(self, to, inclusive) {
     out
 }
 def $said(self) { try { self.$say(self.localizedMessage) } catch (Throwable other) { }; throw self }
+def $compared(self, other) { try { self.compareTo(other) } catch (ClassCastException e) { null } }
+def $identity(self) { { x -> x } }

@@ -8,7 +8,7 @@ class ByteArrayInputStream extends InputStream {
     byte[] readAllBytes() { getBytes() }
     String getText(charset = 'UTF-8') { new String(getBytes(), charset) }
     def readLines(charset = 'UTF-8') { getText(charset).readLines() }
-    def eachLine(Closure f) { getText().eachLine(f) }
+    def eachLine(Closure f) { newReader().eachLine(f) }
     def newReader(charset = 'UTF-8') { new StringReader(getText(charset)) }
     def withReader(Closure f) { f(newReader()) }
     def withStream(Closure f) { f(this) }

@@ -14,6 +14,10 @@ class Node {
         $value = value
         if (parent != null) parent.children().add(this)
     }
+    def clone() {
+        def value = $value instanceof Collection ? new NodeList($value.collect { it instanceof Node ? it.clone() : it }) : $value
+        new Node(null, $name, new HashMap($attributes), value)
+    }
     def getProperty(String key) { get(key) }
     void setProperty(String key, value) {
         if (key.startsWith('@')) $attributes.put(key.substring(1), value)
@@ -49,7 +53,7 @@ class Node {
     }
     def iterator() { children().iterator() }
     String text() {
-        if ($value instanceof CharSequence) return $value
+        if ($value != null && !($value instanceof Collection)) return $value.toString()
         def out = new StringBuilder()
         for (x in children()) { if (x instanceof Node) out.append(x.text()) else if (x instanceof CharSequence) out.append(x) }
         out.toString()

@@ -53,6 +53,7 @@ const FILES: &[(&str, &str)] = &[
     ("static_properties", include_str!("cases/static_properties.txt")),
     ("static_getters", include_str!("cases/static_getters.txt")),
     ("entries", include_str!("cases/entries.txt")),
+    ("of_groovy_library", include_str!("cases/of_groovy_library.txt")),
     ("of_plugins", include_str!("cases/of_plugins.txt")),
     ("of_groovy_calls", include_str!("cases/of_groovy_calls.txt")),
     ("of_groovy_language", include_str!("cases/of_groovy_language.txt")),

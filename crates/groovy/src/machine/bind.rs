@@ -53,7 +53,7 @@ impl World {
         let first = fitting.next()?;
         let Some(second) = fitting.next() else { return Some(first.clone()) };
         // Null alone goes to what takes anything.
-        if let [Value::Null] = args
+        if let ([Value::Null], []) = (args, casts)
             && let Some(any) = [first, second].into_iter().chain(fitting.clone()).find(|f| self.fit(f, args) == 0)
         {
             return Some(any.clone());

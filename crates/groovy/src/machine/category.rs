@@ -6,6 +6,7 @@ use super::call::is_static;
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
 use super::need::Fault;
+use crate::ast::ClassKind;
 use crate::compile::{Function, Type};
 use crate::value::{Class, Value};
 
@@ -89,6 +90,11 @@ impl Vm<'_> {
         let Value::Object(object) = receiver else { return false };
         let Some((of, taken)) = func.params.split_first() else { return false };
         let of = super::convert::element_name(&of.ty);
+        let is_interface =
+            self.world.class(&of).and_then(|c| c.script.as_ref().map(|s| s.kind)) == Some(ClassKind::Interface);
+        if is_interface || crate::value::is_interface_name(&of) {
+            return false;
+        }
         let types = |f: &Function| f.params.iter().map(|p| p.ty.clone()).collect::<Vec<_>>();
         let taken: Vec<Type> = taken.iter().map(|p| p.ty.clone()).collect();
         let same = |f: &&Rc<Function>| !is_static(f) && types(f) == taken;

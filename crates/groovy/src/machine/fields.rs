@@ -224,7 +224,8 @@ pub(super) fn above<'c>(this: &'c Value, own: &'c Class) -> Vec<&'c Class> {
     }
     let mut next = if let Value::Object(object) = this { Some(&*object.class) } else { None };
     while let Some(class) = next {
-        if let Some(at) = class.interfaces.iter().position(|c| c.name == own.name) {
+        let named = class.interfaces.iter().position(|c| c.name == own.name);
+        if let Some(at) = named.or_else(|| class.interfaces.iter().position(|c| c.is_a(&own.name))) {
             let traits = class.interfaces[..at].iter().rev().map(|c| &**c).filter(|c| is_trait(c));
             let extended = own.lineage().into_iter().skip(1).filter(|c| is_trait(c));
             return extended.chain(traits).chain(superclasses(class)).collect();

@@ -83,7 +83,13 @@ impl Vm<'_> {
             None => self.looked_through(),
         };
         for (at, target) in targets.iter().enumerate() {
+            let has_own = match target {
+                Value::Map(_) => true,
+                Value::Object(o) if &*o.class.name == "groovy.util.Expando" => true,
+                other => other.script_id().is_some_and(|id| self.world.variable(id, name).is_some()),
+            };
             if !self.f.used.is_empty()
+                && !has_own
                 && let Some(method) = self.of_category(target, &super::property::accessor("get", name), &[])?
             {
                 let at = self.f.stack.len();

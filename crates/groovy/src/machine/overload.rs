@@ -82,7 +82,7 @@ impl World {
             more if more > 0 => 2 + more,
             _ => 1,
         };
-        sum + penalty * ARRAY
+        penalty.saturating_mul(ARRAY).saturating_add(sum)
     }
 
     fn parameter(&self, ty: &Type, arg: &Argument) -> i64 {

@@ -15,9 +15,10 @@ pub(super) fn check(source: &str) -> Result<(), PatternError> {
     let mut depth = 0usize;
     // Of the open groups, whether each is a look-behind or in one.
     let mut behind = Vec::new();
-    // Whether something is there that may be repeated.
-    let mut atom = false;
+    // Whether something is there that may be repeated, and whether that is a group, which has no longest match then.
+    let (mut atom, mut group) = (false, false);
     while let Some(c) = chars.next() {
+        let after_group = std::mem::replace(&mut group, c == ')' && depth == 0);
         match c {
             '\\' => {
                 escape(&mut chars);
@@ -36,7 +37,11 @@ pub(super) fn check(source: &str) -> Result<(), PatternError> {
             '(' => {
                 let mut is_behind = behind.last() == Some(&true);
                 if chars.next_if_eq(&'?').is_some() {
-                    is_behind |= chars.next_if_eq(&'<').is_some() && matches!(chars.peek(), Some('=' | '!'));
+                    match chars.peek() {
+                        // What is looked at ahead is not gone back over.
+                        Some('=' | '!') => is_behind = false,
+                        _ => is_behind |= chars.next_if_eq(&'<').is_some() && matches!(chars.peek(), Some('=' | '!')),
+                    }
                     while chars.next_if(|c| !matches!(c, ':' | '=' | '!' | '>' | ')')).is_some() {}
                     chars.next();
                 }
@@ -48,11 +53,13 @@ pub(super) fn check(source: &str) -> Result<(), PatternError> {
                 atom = true;
             }
             // Behind another one it says how that is gone about.
-            '*' | '+' if atom && behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
+            '*' | '+' if after_group && behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
             '|' | '*' | '+' | '?' => atom = false,
             '{' => match counts(&mut chars).filter(|_| atom) {
                 None => return Err(PatternError("Illegal repetition".into())),
-                Some(None) if behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
+                Some(None) if after_group && behind.last() == Some(&true) => {
+                    return Err(PatternError(NO_MAXIMUM.into()));
+                }
                 Some(_) => atom = false,
             },
             _ => atom = true,
@@ -127,12 +134,13 @@ mod tests {
             "(?=a){1}",
             "(?<=x)a{2}",
             "(?<=x{2,3}|y?z{2}+)a*",
+            "(?<=(?!a+)(?=(x)*)b+|[^+]*)x",
             "(?<n>x*)(?<![+*]\\*)",
             "",
         ] {
             assert!(check(source).is_ok(), "{source}");
         }
-        let behind = ["(?<=a*)", "(?<!x(a|b+))", "(?<=a{2,})", "(?<=(?<n>a)+)b"];
+        let behind = ["(?<=(a)*)", "(?<!x(a|b)+)", "(?<=(?:ab){2,})", "(?<=(?<n>a)+)b"];
         let braces = ["{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}", "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}"];
         for source in braces.into_iter().chain(behind) {
             assert!(check(source).is_err(), "{source}");

@@ -49,14 +49,22 @@ fn check_places(ctx: &mut Ctx<'_>, c: &Closure, at: i32, given: usize) -> Result
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, c: &Rc<Closure>, name: &str, args: &[Value]) -> Answer {
     let this = Value::Closure(c.clone());
-    let curried = |ctx: &mut Ctx<'_>, args: &[Value], at: i32| {
+    let curried = |ctx: &mut Ctx<'_>, args: &[Value], at: &dyn Fn(usize) -> i32| {
+        // An array of objects is all of them.
+        let spread = match args {
+            [Value::List(list)] if list.element_name().is_some_and(|of| !crate::value::is_primitive(of)) => {
+                list.snapshot()
+            }
+            _ => args.to_vec(),
+        };
+        let (args, at) = (&spread[..], at(spread.len()));
         check_places(ctx, c, at, args.len())?;
         yes(derived(ClosureCode::Curried { inner: this.clone(), args: args.to_vec(), at }, c))
     };
     match (name, args) {
-        ("curry", _) => curried(ctx, args, 0),
-        ("rcurry", _) => curried(ctx, args, -i32::try_from(args.len()).unwrap_or(i32::MAX)),
-        ("ncurry", [n, rest @ ..]) => curried(ctx, rest, int(n).unwrap_or(0) as i32),
+        ("curry", _) => curried(ctx, args, &|_| 0),
+        ("rcurry", _) => curried(ctx, args, &|count| -i32::try_from(count).unwrap_or(i32::MAX)),
+        ("ncurry", [n, rest @ ..]) => curried(ctx, rest, &|_| int(n).unwrap_or(0) as i32),
         ("getOwner", []) => yes(c.owner.clone()),
         ("getDelegate", []) => yes(c.delegate()),
         ("getThisObject", []) => yes(c.this.clone()),

@@ -165,7 +165,9 @@ impl Compiler<'_> {
             self.emit(Op::CallValue(site), span);
             return;
         }
-        if let Some((class, member)) = self.scope.names.static_import(name, self.class.as_ref()) {
+        let in_closure = self.f().kind == FunctionKind::Closure;
+        let imported = self.scope.names.static_import_of_call(name, args, self.class.as_ref(), in_closure);
+        if let Some((class, member)) = imported {
             let number = self.f().name(&class);
             self.emit(Op::ClassRef(number), at);
             let site = self.arguments(member, args, span);

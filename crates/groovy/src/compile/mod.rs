@@ -16,6 +16,7 @@ mod expr;
 mod flow;
 mod function;
 mod immutable;
+mod members;
 mod mentions;
 mod starred;
 mod stmt;

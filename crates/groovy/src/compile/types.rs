@@ -4,15 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::function::Type;
-use crate::ast::{Class, ClassKind, Expr, ExprKind, Import, Member, Script, Text, TypeRef};
+use super::members::Members;
+use crate::ast::{Arg, Class, ClassKind, Expr, ExprKind, Import, Member, Method, Script, Text, TypeRef};
 use crate::value::default_import;
 
 /// Classes of other files that a script may name: those of libraries.
 #[derive(Clone, Debug, Default)]
 pub struct ClassIndex {
     /// Full name → names of its static methods and fields, which `import static a.B.*` brings.
-    classes: HashMap<Text, HashSet<Text>>,
+    classes: HashMap<Text, Statics>,
 }
+
+/// Name → the fewest and the most arguments of each static method of that name; a field or a getter takes any.
+type Statics = HashMap<Text, Vec<(usize, usize)>>;
 
 impl ClassIndex {
     /// Adds what a file declares. `file` is its name without ending: what is outside of any class there is a class of that name.
@@ -21,20 +25,22 @@ impl ClassIndex {
             self.add_class(class, &in_package(script, &class.name));
         }
         if !script.methods.is_empty() || script.classes.is_empty() {
-            let statics = script.methods.iter().filter(|m| has_static(&m.modifiers.words)).map(|m| m.name.clone());
-            self.classes.entry(in_package(script, file)).or_default().extend(statics);
+            let statics = self.classes.entry(in_package(script, file)).or_default();
+            add_methods(statics, &script.methods);
         }
     }
 
     fn add_class(&mut self, class: &Class, full: &Text) {
         let of_interface = class.kind == ClassKind::Interface;
         let fields = class.fields.iter().filter(|f| of_interface || has_static(&f.modifiers.words)).map(|f| &f.name);
-        let methods = class.methods.iter().filter(|m| has_static(&m.modifiers.words)).map(|m| &m.name);
         let constants = class.constants.iter().map(|c| &c.name);
         let getters = class.methods.iter().filter(|m| has_static(&m.modifiers.words) && m.params.is_empty());
         let properties = getters.filter_map(|m| super::class::property_of(m.name.strip_prefix("get")?));
         let statics = self.classes.entry(full.clone()).or_default();
-        statics.extend(fields.chain(methods).chain(constants).cloned().chain(properties));
+        add_methods(statics, &class.methods);
+        for name in fields.chain(constants).cloned().chain(properties) {
+            statics.entry(name).or_default().push((0, usize::MAX));
+        }
         for inner in &class.classes {
             self.add_class(inner, &format!("{full}${}", inner.name).into());
         }
@@ -44,8 +50,23 @@ impl ClassIndex {
         self.classes.contains_key(full)
     }
 
-    fn has_static(&self, class: &str, member: &str) -> bool {
-        self.classes.get(class).is_some_and(|statics| statics.contains(member))
+    /// Whether a class has a static member of a name, which takes so many arguments where it is called with a known count of them.
+    fn has_static(&self, class: &str, member: &str, count: Option<usize>) -> bool {
+        let takes = |(fewest, most): &(usize, usize)| count.is_none_or(|count| (*fewest..=*most).contains(&count));
+        self.classes.get(class).and_then(|statics| statics.get(member)).is_some_and(|all| all.iter().any(takes))
+    }
+}
+
+fn add_methods(statics: &mut Statics, methods: &[Rc<Method>]) {
+    for method in methods.iter().filter(|m| has_static(&m.modifiers.words)) {
+        let fewest = method.params.iter().filter(|p| p.default.is_none()).count();
+        let takes = match method.params.last() {
+            Some(last) if last.varargs || last.ty.as_ref().is_some_and(|ty| ty.dimensions > 0) => {
+                (fewest - 1, usize::MAX)
+            }
+            _ => (fewest, method.params.len()),
+        };
+        statics.entry(method.name.clone()).or_default().push(takes);
     }
 }
 
@@ -71,8 +92,7 @@ pub(super) struct Names {
     static_stars: Vec<Text>,
     /// Classes of this file that `import static B.*` names.
     own: ClassIndex,
-    /// How many classes of this file have a field of a name.
-    fields: HashMap<Text, u32>,
+    members: Members,
     /// Methods of the script: they may take what those of that name do not.
     methods: HashSet<Text>,
     /// Simple name → full name: imports and classes of the script.
@@ -136,12 +156,8 @@ impl Names {
     }
 
     fn add_own(&mut self, class: &Class) {
-        if self.static_stars.is_empty() {
+        if self.static_stars.is_empty() && self.statics.is_empty() {
             return;
-        }
-        let fields = class.fields.iter().map(|f| &f.name).chain(class.constants.iter().map(|c| &c.name));
-        for name in fields.collect::<HashSet<_>>() {
-            *self.fields.entry(name.clone()).or_default() += 1;
         }
         self.own.add_class(class, &self.full(&class.name));
     }
@@ -152,21 +168,44 @@ impl Names {
             None => self.full(&class.name),
         };
         self.known.insert(class.name.clone(), full.clone());
+        if !self.static_stars.is_empty() || !self.statics.is_empty() {
+            self.members.add(class, &full);
+        }
         self.type_params.extend(class.type_params.iter().cloned());
         for inner in &class.classes {
             self.declare(inner, Some(&full));
         }
     }
 
-    /// The class and the member that a name without a class stands for; in a class it may as well be a field of that. Methods of a class
-    /// do not go before what is imported.
+    /// The class and the member that a name without a class stands for, in the code of a class `within`: what that has itself goes first.
     pub(super) fn static_import(&self, name: &str, within: Option<&Text>) -> Option<(Text, Text)> {
-        let is_clear = within.is_none() || self.fields.get(name).is_none_or(|count| *count == 1);
+        let is_own = || within.is_some_and(|class| self.members.has_property(class, name, |ty| self.class(&ty.name)));
+        self.imported(name, None, within).filter(|_| !is_own())
+    }
+
+    /// The same of a method that is called; closures look at what is imported first.
+    ///
+    /// Source: `StaticImportVisitor`.
+    pub(super) fn static_import_of_call(
+        &self,
+        name: &str,
+        args: &[Arg],
+        within: Option<&Text>,
+        in_closure: bool,
+    ) -> Option<(Text, Text)> {
+        let is_named = |arg: &Arg| matches!(arg, Arg::Named(..) | Arg::SpreadMap(_));
+        let count = args.iter().filter(|arg| !is_named(arg)).count() + usize::from(args.iter().any(is_named));
+        let has = |class| self.members.has_method(class, name, args, |ty| self.class(&ty.name));
+        let known = Some(count).filter(|_| !args.iter().any(|arg| matches!(arg, Arg::Spread(_))));
+        self.imported(name, known, within).filter(|_| in_closure || !within.is_some_and(has))
+    }
+
+    fn imported(&self, name: &str, count: Option<usize>, within: Option<&Text>) -> Option<(Text, Text)> {
         let starred = || {
             let has = |class: &&Text| {
-                self.index.has_static(class, name)
+                self.index.has_static(class, name, count)
                     || super::static_members(class).contains(&name)
-                    || is_clear && within != Some(*class) && self.own.has_static(class, name)
+                    || within != Some(*class) && self.own.has_static(class, name, count)
             };
             let class = self.static_stars.iter().find(has).filter(|_| !self.methods.contains(name))?;
             Some((class.clone(), name.into()))

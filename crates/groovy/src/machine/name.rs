@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::exec::{Flow, Step, Vm};
 use super::fiber::Landing;
 use super::fields::Named;
+use super::missing::of_all_properties;
 use super::need::Fault;
 use super::property::Found;
 use crate::ast::Text;
@@ -110,7 +111,7 @@ impl Vm<'_> {
                 }
                 Found::Missing => {}
             }
-            if let Some(step) = self.made_up(target, name, &targets[at + 1..]) {
+            if let Some(step) = self.gotten(target, name).or_else(|| self.made_up(target, name, &targets[at + 1..])) {
                 return step;
             }
         }
@@ -144,6 +145,15 @@ impl Vm<'_> {
             return Some(self.call_function(func, target.clone(), None, at, at, Landing::Push));
         }
         self.tried(target, name, others)
+    }
+
+    /// What the `get(String)` of an object makes of a name that it lacks.
+    fn gotten(&mut self, target: &Value, name: &Text) -> Option<Step> {
+        let Value::Object(object) = target else { return None };
+        let func = of_all_properties(&object.class, "get", 1).filter(|_| self.world.class(name).is_none())?;
+        let at = self.f.stack.len();
+        self.f.stack.push(Value::str(&**name));
+        Some(self.call_function(func, target.clone(), None, at, at, Landing::Push))
     }
 
     /// What the `propertyMissing` of an object makes of a name in a closure, before those behind it are asked.
@@ -347,7 +357,10 @@ impl Vm<'_> {
                     self.pop();
                     return Ok(Some(Flow::Next));
                 }
-                let takes_others = || class.methods("propertyMissing").iter().any(|method| method.params.len() == 2);
+                let takes_others = || {
+                    class.methods("propertyMissing").iter().any(|method| method.params.len() == 2)
+                        || of_all_properties(&class, "set", 2).is_some()
+                };
                 if has_setter || takes_others() {
                     let at = self.f.stack.len() - 1;
                     self.f.stack.insert(at, target.clone());

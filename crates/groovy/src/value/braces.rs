@@ -9,16 +9,22 @@ use super::pattern::PatternError;
 const NO_MAXIMUM: &str = "Look-behind group does not have an obvious maximum length";
 
 /// Whether each brace is escaped, in a set of characters, part of an escape, or says how many times what is before it stands there, and each
-/// look-behind has a longest match: without one, each place of a text would be gone back from to its beginning.
-pub(super) fn check(source: &str) -> Result<(), PatternError> {
+/// look-behind has a longest match as far as Java asks for one. The number of characters that look-behinds may go back over together at
+/// one place, at most; `usize::MAX` is as far as the text is.
+pub(super) fn check(source: &str) -> Result<usize, PatternError> {
     let mut chars = source.chars().peekable();
     let mut depth = 0usize;
     // Of the open groups, whether each is a look-behind or in one.
     let mut behind = Vec::new();
     // Whether something is there that may be repeated, and whether that is a group, which has no longest match then.
     let (mut atom, mut group) = (false, false);
+    let mut reach = 0usize;
     while let Some(c) = chars.next() {
         let after_group = std::mem::replace(&mut group, c == ')' && depth == 0);
+        let is_behind = behind.last() == Some(&true);
+        if is_behind && depth == 0 {
+            reach = if matches!(c, '*' | '+') && atom { usize::MAX } else { reach.saturating_add(1) };
+        }
         match c {
             '\\' => {
                 escape(&mut chars);
@@ -53,19 +59,24 @@ pub(super) fn check(source: &str) -> Result<(), PatternError> {
                 atom = true;
             }
             // Behind another one it says how that is gone about.
-            '*' | '+' if after_group && behind.last() == Some(&true) => return Err(PatternError(NO_MAXIMUM.into())),
+            '*' | '+' if after_group && is_behind => return Err(PatternError(NO_MAXIMUM.into())),
             '|' | '*' | '+' | '?' => atom = false,
             '{' => match counts(&mut chars).filter(|_| atom) {
                 None => return Err(PatternError("Illegal repetition".into())),
-                Some(None) if after_group && behind.last() == Some(&true) => {
-                    return Err(PatternError(NO_MAXIMUM.into()));
+                Some(None) if after_group && is_behind => return Err(PatternError(NO_MAXIMUM.into())),
+                Some(most) => {
+                    let most = most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+                    if is_behind {
+                        // Of a group, all that is in it.
+                        reach = if after_group { reach.saturating_mul(most) } else { reach.saturating_add(most) };
+                    }
+                    atom = false;
                 }
-                Some(_) => atom = false,
             },
             _ => atom = true,
         }
     }
-    Ok(())
+    Ok(reach)
 }
 
 /// Skips what belongs to a backslash.
@@ -144,6 +155,19 @@ mod tests {
         let braces = ["{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}", "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}"];
         for source in braces.into_iter().chain(behind) {
             assert!(check(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn look_behinds_say_how_far_they_go() {
+        for (source, most) in
+            [("a*b{9}", 0), ("(?<=ab)c*", 4), ("(?<!a.{0,90}b)c", 120), ("(?<=(?:ab){50})c", 600), ("(?<=(?=a*)b)c", 9)]
+        {
+            let reach = check(source).expect(source);
+            assert!(reach <= most && (most == 0 || reach * 3 >= most), "{source} {reach}");
+        }
+        for source in ["(?<=a*)c", "(?<=a.{2,})c", "(?<=x|[a-z]+)c", "(?<n>(?<!\\d*))"] {
+            assert_eq!(check(source), Ok(usize::MAX), "{source}");
         }
     }
 }

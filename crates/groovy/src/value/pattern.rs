@@ -10,6 +10,13 @@ use super::text::Str;
 
 /// Steps of the backtracking engine before it gives up.
 const BACKTRACK_MAX: usize = 1_000_000;
+/// Characters that look-behinds may go back over in one search, over all places that it is tried at.
+const BEHIND_MAX: usize = 2_000_000_000;
+/// Characters gone back over for an instruction.
+const BEHIND_STEPS: usize = 16;
+/// Parts of an expression that may go back over the ends of lines.
+const ACROSS_LINES: &[&str] =
+    &["[^", "(?s", "\n", "\\n", "\\r", "\\s", "\\v", "\\x", "\\u", "\\R", "\\W", "\\D", "\\H", "\\p", "\\P"];
 /// Bytes of a compiled expression.
 const COMPILED_MAX: usize = 2 << 20;
 
@@ -53,11 +60,12 @@ impl Engine {
                 Ok(found.then(|| (0..places.len()).map(|i| places.get(i)).collect()))
             }
             Engine::Backtracking(r) => {
-                super::Meter::work(16 + text.len().saturating_sub(from) / 8);
                 let found = r.captures_from_pos(text, from).map_err(|e| {
                     super::Meter::work(BACKTRACK_MAX);
                     PatternError(e.to_string())
                 })?;
+                let end = found.as_ref().and_then(|c| c.get(0)).map_or(text.len(), |m| m.end());
+                super::Meter::work(16 + end.saturating_sub(from) / 8);
                 Ok(found.map(|c| (0..c.len()).map(|i| c.get(i).map(|m| (m.start(), m.end()))).collect()))
             }
         }
@@ -78,6 +86,8 @@ pub struct Pattern {
     pub source: Str,
     /// Java's flag bits.
     pub flags: i32,
+    /// Characters that look-behinds may go back over at one place.
+    behind: usize,
     search: Engine,
     whole: OnceCell<Result<Engine, PatternError>>,
     _charge: Charge,
@@ -87,17 +97,50 @@ impl Pattern {
     /// Compiles Java's syntax.
     pub fn new(source: &str, flags: i32) -> Result<Pattern, PatternError> {
         // In these modes braces may be text, or within a remark.
-        if flags & (4 | 16) == 0 && !source.contains("(?x") {
-            braces::check(source)?;
-        }
+        let behind = if flags & (4 | 16) == 0 && !source.contains("(?x") {
+            braces::check(source)?
+        } else if source.contains("(?<=") || source.contains("(?<!") {
+            usize::MAX
+        } else {
+            0
+        };
         let search = Engine::new(&translate(source, flags), &flag_letters(flags))?;
         let charge = Charge::new(32 * 1024 + source.len() * 256);
-        Ok(Pattern { source: Str::new(source), flags, search, whole: OnceCell::new(), _charge: charge })
+        Ok(Pattern { source: Str::new(source), flags, behind, search, whole: OnceCell::new(), _charge: charge })
     }
 
     /// The first match at or after byte `from`.
     pub fn find(&self, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
-        if from > text.len() { Ok(None) } else { self.search.groups(text, from) }
+        if from > text.len() { Ok(None) } else { self.groups(&self.search, text, from) }
+    }
+
+    /// Looks with one of the engines, as far as look-behinds have not to go back too often.
+    fn groups(&self, engine: &Engine, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
+        if self.behind == 0 {
+            return engine.groups(text, from);
+        }
+        let rest = text.len().saturating_sub(from);
+        if rest.saturating_mul(self.behind.min(text.len())) > BEHIND_MAX {
+            super::Meter::work(rest / 64);
+            if rest.saturating_mul(self.reach(text, from, text.len())) > BEHIND_MAX {
+                return Err(PatternError("Look-behind group goes back too far for a text of this length".into()));
+            }
+        }
+        let found = engine.groups(text, from)?;
+        let end = found.as_ref().and_then(|groups| groups[0]).map_or(text.len(), |(_, end)| end);
+        let steps = end.saturating_sub(from).saturating_mul(self.reach(text, from, end));
+        super::Meter::work(steps / BEHIND_STEPS);
+        Ok(found)
+    }
+
+    /// Bytes of a text that look-behinds may go back over at one place from `from` to `end`.
+    fn reach(&self, text: &str, from: usize, end: usize) -> usize {
+        let is_in_line = self.flags & 32 == 0 && !ACROSS_LINES.iter().any(|part| self.source.contains(part));
+        if self.behind < usize::MAX || !is_in_line {
+            return self.behind.min(end);
+        }
+        let start = text[..from].rfind('\n').map_or(0, |at| at + 1);
+        text[start..end].split('\n').map(str::len).max().unwrap_or_default()
     }
 
     /// The match of the whole text.
@@ -107,7 +150,7 @@ impl Pattern {
             Engine::new(&format!("\\A(?:{inner}\n)\\z").replace("\n)", ")"), &flag_letters(self.flags))
         });
         match whole {
-            Ok(engine) => engine.groups(text, 0),
+            Ok(engine) => self.groups(engine, text, 0),
             Err(e) => Err(e.clone()),
         }
     }

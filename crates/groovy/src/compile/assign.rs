@@ -30,6 +30,11 @@ impl Compiler<'_> {
                 }
                 self.store_static(name, keep, at);
             }
+            ExprKind::Property { object, member: Member::Name(name, _), access: Access::Spread, attribute }
+                if op.is_none() =>
+            {
+                self.assign_spread(object, name, *attribute, value, keep, span);
+            }
             ExprKind::Property { object, member, access, attribute } => {
                 self.assign_property(object, member, *access, *attribute, (op, value), keep, span);
             }
@@ -137,6 +142,26 @@ impl Compiler<'_> {
                 self.emit(Op::Pop, span);
             }
         }
+    }
+
+    /// `list*.name = value`: sets it of each item that is not null.
+    fn assign_spread(&mut self, object: &Expr, name: &Text, attribute: bool, value: &Expr, keep: bool, span: Span) {
+        let mark = self.f().open_scope();
+        let slot = self.f().slot();
+        self.expr(value);
+        self.emit(Op::Store(slot), span);
+        self.expr(object);
+        let number = self.f().name(name);
+        self.spread(span, |c| {
+            c.emit(Op::Dup, span);
+            c.emit(Op::Load(slot), span);
+            c.emit(if attribute { Op::SetAttr(number) } else { Op::SetProp(number) }, span);
+        });
+        self.emit(Op::Pop, span);
+        if keep {
+            self.emit(Op::Load(slot), span);
+        }
+        self.f().close_scope(mark);
     }
 
     fn assign_index(

@@ -226,7 +226,7 @@ impl Compiler<'_> {
 
     /// Replaces the collection on the stack by the list of what `each` makes of its items. The result list waits in a
     /// slot: an exception leaves nothing on the stack.
-    fn spread(&mut self, span: Span, each: impl FnOnce(&mut Self)) {
+    pub(super) fn spread(&mut self, span: Span, each: impl FnOnce(&mut Self)) {
         let whole = self.emit(Op::JumpNull(0), span);
         let mark = self.f().open_scope();
         self.emit(Op::Iterate, span);

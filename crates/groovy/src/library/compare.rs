@@ -216,6 +216,7 @@ pub(crate) fn is_case(ctx: &mut Ctx<'_>, test: &Value, value: &Value) -> Result<
     match test {
         Value::Range(r) => Ok(r.has(value)),
         Value::List(_) | Value::Set(_) => contains(ctx, test, value),
+        Value::Object(o) if o.as_list().is_some() => contains(ctx, test, value),
         // What a map has for it counts, not whether it has the key.
         Value::Map(_) => {
             let found = super::method(ctx, test, "get", std::slice::from_ref(value))?.unwrap_or_default();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Answer, int, lists, regex, yes};
 use crate::machine::{Ctx, Fault};
-use crate::value::{BufferKind, List, ListKind, MapKind, Range, Str, Value, hash};
+use crate::value::{BufferKind, List, ListKind, Map, MapKind, Object, Range, Str, Value, hash};
 
 /// `object[key]`; `None`: it is a call of `getAt`.
 pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
@@ -22,6 +22,15 @@ pub(crate) fn get(ctx: &mut Ctx<'_>, object: &Value, key: &Value) -> Answer {
             None if m.default().is_some() => ctx.ask(object, "$defaulted", std::slice::from_ref(key)).map(Some),
             None => yes(Value::Null),
         },
+        (Value::Object(o), _) if let Some(list) = held_list(o, "getAt") => match key {
+            Value::Int(n) if *n >= 0 && o.class.has_method("get") => {
+                ctx.ask(object, "get", std::slice::from_ref(key)).map(Some)
+            }
+            _ => get(ctx, &list, key),
+        },
+        (Value::Object(o), _) if o.as_map().is_some() && o.class.has_method("get") && !o.class.has_method("getAt") => {
+            ctx.ask(object, "get", std::slice::from_ref(key)).map(Some)
+        }
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("getAt")) {
             Some(m) => {
                 let key = super::sets::key(ctx, &m, key)?;
@@ -216,12 +225,9 @@ pub(crate) fn set(ctx: &mut Ctx<'_>, object: &Value, key: &Value, value: &Value)
             m.put(key, value.clone());
             Ok(true)
         }
+        (Value::Object(o), _) if let Some(list) = held_list(o, "putAt") => set(ctx, &list, key, value),
         (Value::Object(o), _) => match o.as_map().filter(|_| !o.class.has_method("putAt")) {
-            Some(m) => {
-                let key = super::sets::key(ctx, &m, key)?;
-                m.put(key, value.clone());
-                Ok(true)
-            }
+            Some(m) => put(ctx, o, &m, key.clone(), value).map(|()| true),
             None => Ok(false),
         },
         (Value::List(l), Value::Byte(_) | Value::Short(_) | Value::Int(_) | Value::Long(_)) => {
@@ -317,4 +323,19 @@ pub(super) fn part(ctx: &Ctx<'_>, list: &Rc<List>, from: i64, to: i64) -> Answer
         _ if list.is_fixed() => copy(ListKind::Fixed),
         _ => copy(ListKind::Array),
     })))
+}
+
+/// Puts into the map that an object is, as its class may have it.
+pub(crate) fn put(ctx: &mut Ctx<'_>, o: &Rc<Object>, map: &Map, key: Value, value: &Value) -> Result<(), Fault> {
+    if o.class.has_method("put") {
+        return ctx.ask(&Value::Object(o.clone()), "put", &[key, value.clone()]).map(drop);
+    }
+    let key = super::sets::key(ctx, map, &key)?;
+    map.put(key, value.clone());
+    Ok(())
+}
+
+/// The list that an object is, where its class has not its own operator.
+fn held_list(o: &Object, operator: &str) -> Option<Value> {
+    o.as_list().filter(|_| !o.class.has_method(operator)).map(Value::List)
 }

@@ -51,7 +51,7 @@ impl From<Fault> for Unwritten {
 /// The properties of an object that is written as a map of them; any other value as it is.
 fn bean(ctx: &mut Ctx<'_>, value: &Value) -> Result<Value, Fault> {
     let Value::Object(o) = value else { return Ok(value.clone()) };
-    if o.class.script.is_none() || o.field("$name").is_some() || o.as_map().is_some() {
+    if o.class.script.is_none() || o.field("$name").is_some() || o.held().is_some() {
         return Ok(value.clone());
     }
     let map = super::objects::properties(ctx, value, o)?;
@@ -78,8 +78,8 @@ fn write(ctx: &mut Ctx<'_>, value: &Value, out: &mut String, depth: usize) -> Re
     }
     ctx.room(out.len())?;
     ctx.world.charge(1);
-    let map = if let Value::Object(object) = value { object.as_map().map(Value::Map) } else { None };
-    let value = map.as_ref().unwrap_or(value);
+    let held = if let Value::Object(object) = value { object.held() } else { None };
+    let value = held.as_ref().unwrap_or(value);
     match value {
         Value::Null => out.push_str("null"),
         // One would expect its own null, and not what a bean of Java's is written as.

@@ -121,7 +121,24 @@ fn refuse(ctx: &mut Ctx<'_>, receiver: &Value, name: &str) -> Result<(), Fault> 
     }
 }
 
+/// What takes other collections apart, of which objects that are lists are some.
+const TAKES_COLLECTIONS: &[&str] =
+    &["addAll", "containsAll", "disjoint", "intersect", "join", "minus", "plus", "removeAll", "retainAll"];
+
 fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value]) -> Answer {
+    // An object that is a list does what that does.
+    if let Value::Object(o) = receiver
+        && let Some(list) = o.as_list().filter(|_| !matches!(name, "is" | "getClass"))
+    {
+        return known_method(ctx, &Value::List(list), name, args);
+    }
+    if TAKES_COLLECTIONS.contains(&name)
+        && let Some(at) = args.iter().position(|arg| matches!(arg, Value::Object(o) if o.as_list().is_some()))
+    {
+        let mut args = args.to_vec();
+        args[at] = Value::list(args[at].items().unwrap_or_default());
+        return known_method(ctx, receiver, name, &args);
+    }
     let looks_up = name == "contains" && matches!(receiver, Value::Set(_));
     let has_ends = matches!(receiver, Value::Range(_)) && RANGE_QUICK.contains(&name);
     if !QUICK.contains(&name) && !looks_up && !has_ends {
@@ -160,11 +177,7 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
         Value::Char(c) => text::char_method(ctx, *c, name, args)?,
         Value::Bool(b) => objects::bool_method(*b, name, args),
         Value::Object(o) => {
-            let map = match &*o.native.borrow() {
-                Native::Map(m) => Some(m.clone()),
-                _ => None,
-            };
-            match map {
+            match o.as_map() {
                 Some(m) if o.class.name.ends_with("$proxy") => match m.get(&Value::str(name)) {
                     // An interface made of closures: the method is called as one.
                     Some(_) => None,
@@ -230,7 +243,9 @@ pub(crate) fn super_method(ctx: &mut Ctx<'_>, this: &Value, name: &str, args: &[
     match (name, args) {
         // The name of the test class in Jenkins' own suite stands for any Java superclass with a `toString`.
         ("toString", []) => match this {
-            Value::Object(o) if matches!(*o.native.borrow(), Native::Throwable(_) | Native::Map(_)) => {
+            Value::Object(o)
+                if matches!(*o.native.borrow(), Native::Throwable(_) | Native::Map(_) | Native::List(_)) =>
+            {
                 objects::java_text(ctx, o)
             }
             Value::Object(o) if o.field("$name").is_some() => Ok(o.field("$name")),
@@ -266,8 +281,8 @@ pub(crate) fn sequence(ctx: &mut Ctx<'_>, value: &Value) -> Result<Option<Vec<Va
             i.at.set(size);
             (from..size).filter_map(|n| crate::machine::iterated(&i.source, n)).collect()
         }
-        Value::Object(o) => match o.as_map() {
-            Some(m) => (0..m.len()).filter_map(|i| maps::entry_at(&m, i)).collect(),
+        Value::Object(o) => match o.held() {
+            Some(held) => return sequence(ctx, &held),
             None => return Ok(None),
         },
         Value::Class(c) => match enums::constants(c)? {

@@ -403,8 +403,8 @@ fn message(ctx: &mut Ctx<'_>, o: &Rc<Object>, t: &Throwable) -> Result<Value, Fa
 /// `class: message` of an exception.
 pub(crate) fn java_text(ctx: &mut Ctx<'_>, o: &Rc<Object>) -> Answer {
     let Some(t) = o.throwable() else {
-        return match o.as_map() {
-            Some(m) => yes(ctx.text(&Value::Map(m))?),
+        return match o.held() {
+            Some(held) => yes(ctx.text(&held)?),
             None => yes(format!("{}@1", o.class.name)),
         };
     };

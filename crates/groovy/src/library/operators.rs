@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::{Answer, compare, lists, numbers, yes};
 use crate::ast::BinaryOp;
 use crate::machine::{Ctx, Fault};
-use crate::value::{Buffer, BufferKind, Closure, ClosureCode, ListKind, Map, MapKind, Value, is_number};
+use crate::value::{Buffer, BufferKind, Closure, ClosureCode, ListKind, Map, MapKind, Object, Value, is_number};
 
 pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     if is_number(a) && is_number(b) {
@@ -37,6 +37,14 @@ pub(crate) fn binary(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> A
         (_, Value::Str(_) | Value::GString(_)) => text(ctx, op, a, b),
         (_, Value::List(_) | Value::Range(_) | Value::Set(_)) => collection(ctx, op, a, b),
         (_, Value::Map(m)) => map(ctx, op, a, m, b),
+        (BinaryOp::ShiftLeft, Value::Object(o)) if own_list(o, op).is_some() && o.class.has_method("add") => {
+            ctx.ask(a, "add", std::slice::from_ref(b))?;
+            Ok(Some(a.clone()))
+        }
+        (_, Value::Object(o)) if let Some(list) = own_list(o, op) => match (op, collection(ctx, op, &list, b)?) {
+            (BinaryOp::ShiftLeft, Some(_)) => Ok(Some(a.clone())),
+            (_, made) => Ok(made),
+        },
         (_, Value::Object(o)) if o.as_map().is_some() && !o.class.has_method(crate::machine::binary_name(op)) => {
             let m = o.as_map().unwrap_or_else(|| Rc::new(Map::new(MapKind::Linked)));
             map(ctx, op, a, &m, b)
@@ -154,6 +162,11 @@ pub(crate) fn repeat(ctx: &mut Ctx<'_>, a: &Value, n: i64) -> Answer {
     yes(text.repeat(count))
 }
 
+/// The list that an object is, where its class has not its own operator.
+fn own_list(o: &Object, op: BinaryOp) -> Option<Value> {
+    o.as_list().filter(|_| !o.class.has_method(crate::machine::binary_name(op))).map(Value::List)
+}
+
 fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
     match op {
         BinaryOp::ShiftLeft if matches!(a, Value::List(l) if l.is_fixed()) => {
@@ -217,6 +230,7 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         // To a list an array is one item.
         Value::List(l) if l.is_array() && !array => vec![b.clone()],
         Value::List(_) | Value::Set(_) | Value::Range(_) => super::sequence(ctx, b)?.unwrap_or_default(),
+        Value::Object(o) if o.as_list().is_some() => b.items().unwrap_or_default(),
         Value::Object(o) if o.class.is_a("java.util.Collection") && o.class.is_iterated() => {
             ctx.ask(b, "$items", &[])?.items().unwrap_or_default()
         }

@@ -8,6 +8,12 @@ use crate::value::{ListKind, Native, Order, Value};
 pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer {
     match object {
         Value::Null => return Ok(None),
+        Value::Object(o)
+            if name != "class"
+                && let Some(list) = o.as_list() =>
+        {
+            return property(ctx, &Value::List(list), name);
+        }
         Value::Map(m) if m.comparator().is_some() || m.key_order() != Order::Natural => {
             let key = super::sets::key(ctx, m, &Value::str(name))?;
             return yes(m.get(&key).unwrap_or_default());

@@ -389,7 +389,7 @@ impl Vm<'_> {
             if count == 1
                 && func.params.iter().filter(|p| !p.has_default).count() > 1
                 && !func.varargs
-                && let Value::List(list) = &self.f.stack[base]
+                && let Some(list) = self.f.stack[base].as_list()
                 && (func.stepwise || !list.is_array())
             {
                 let items = list.snapshot();

@@ -242,9 +242,7 @@ impl World {
                 Value::Object(o) => {
                     work.extend(std::mem::take(&mut *o.fields.borrow_mut()));
                     work.extend(o.take_shared().iter().map(|v| v.0.take()));
-                    if let Native::Map(m) = &*o.native.borrow() {
-                        work.push(Value::Map(m.clone()));
-                    }
+                    work.extend(o.held());
                 }
                 Value::Closure(c) => {
                     work.extend(c.delegate.borrow_mut().take());

@@ -9,7 +9,7 @@ use super::need::Fault;
 use crate::ast::{ClassKind, Text};
 use crate::compile::{Capture, Function, Site, Type};
 use crate::library;
-use crate::value::{Class, Map, MapKind, Native, OUTER, Object, Throwable, Value};
+use crate::value::{Class, List, ListKind, Map, MapKind, Native, OUTER, Object, Throwable, Value};
 
 /// The method of a class with `@Immutable` that puts copies in the place of what can be changed (`compile::immutable`).
 const DEFEND: &str = "$defend";
@@ -255,7 +255,22 @@ impl Vm<'_> {
             *object.native.borrow_mut() = Native::Throwable(library::construct::throwable(&mut self.ctx(), args)?);
             return Ok(true);
         }
-        if object.as_map().is_some() {
+        if let Some(own) = object.as_map() {
+            let given = match args {
+                [Value::Map(map)] => Some(map.clone()),
+                [Value::Object(other)] => other.as_map(),
+                _ => None,
+            };
+            if let Some(given) = given {
+                for (key, value) in given.entries().iter() {
+                    own.put(key.0.clone(), value.clone());
+                }
+            }
+            return Ok(true);
+        }
+        if let Some(own) = object.as_list() {
+            let given = args.first().map(|given| library::sequence(&mut self.ctx(), given)).transpose()?.flatten();
+            given.into_iter().flatten().for_each(|item| own.push(item));
             return Ok(true);
         }
         let Some(script) = &class.script else { return Ok(false) };
@@ -419,7 +434,21 @@ fn native_part(class: &Class) -> Native {
         return Native::Throwable(Throwable::default());
     }
     if class.is_a("java.util.Map") {
-        return Native::Map(Rc::new(Map::new(MapKind::Linked)));
+        let kind = match () {
+            () if class.is_a("java.util.TreeMap") => MapKind::Tree,
+            () if class.is_a("java.util.HashMap") && !class.is_a("java.util.LinkedHashMap") => MapKind::Hash,
+            () => MapKind::Linked,
+        };
+        return Native::Map(Rc::new(Map::new(kind)));
+    }
+    let lists = [
+        ("java.util.Stack", ListKind::Stack),
+        ("java.util.Vector", ListKind::Array),
+        ("java.util.LinkedList", ListKind::Linked),
+        ("java.util.ArrayList", ListKind::Array),
+    ];
+    if let Some((_, kind)) = lists.into_iter().find(|(name, _)| class.is_a(name)) {
+        return Native::List(Rc::new(List::new(Vec::new(), kind)));
     }
     match &class.script {
         Some(script) if class.is_a("groovy.lang.Script") => Native::Script(script.script),

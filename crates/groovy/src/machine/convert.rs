@@ -206,6 +206,11 @@ impl Vm<'_> {
                 if name == "java.lang.Object" || matches!(ty, Type::Class(n) if self.is_instance(value, n)) {
                     return Ok(value.clone());
                 }
+                if let Value::Object(o) = value
+                    && let Some(list) = o.as_list()
+                {
+                    return self.convert(&Value::List(list), ty, explicit, made);
+                }
                 if let Some(converted) = library::convert::to_type(&mut self.ctx(), value, &name, explicit)? {
                     return Ok(converted);
                 }
@@ -301,6 +306,11 @@ impl Vm<'_> {
     }
 
     fn convert_array(&mut self, value: &Value, element: &Type, explicit: bool, made: &mut i32) -> Result<Value, Fault> {
+        if let Value::Object(o) = value
+            && let Some(list) = o.as_list()
+        {
+            return self.convert_array(&Value::List(list), element, explicit, made);
+        }
         let name = element_name(element);
         // An array of such items is one already: who writes to it writes to the same.
         if value.is_null() || is_array_of(value, element) {

@@ -8,7 +8,7 @@ use super::fiber::Landing;
 use super::need::Fault;
 use crate::compile::Type;
 use crate::library;
-use crate::value::{Iter, Native, Value};
+use crate::value::{Iter, Value};
 
 impl Vm<'_> {
     /// Replaces the value on the stack by an iterator over it.
@@ -19,8 +19,8 @@ impl Vm<'_> {
             Value::List(_) | Value::Range(_) | Value::Map(_) | Value::Set(_) => source,
             Value::Null => Value::list(Vec::new()),
             Value::Object(o) => {
-                if let Native::Map(m) = &*o.native.borrow() {
-                    Value::Map(m.clone())
+                if let Some(held) = o.held() {
+                    held
                 } else if o.class.has_method("iterator") {
                     let at = self.f.stack.len() - 1;
                     return self.call_method(at, at + 1, "iterator", false, Landing::Push);

@@ -335,6 +335,7 @@ impl Vm<'_> {
         let items = match &items {
             Value::Null => vec![Value::Null],
             Value::List(_) | Value::Range(_) => library::sequence(&mut self.ctx(), &items)?.unwrap_or_default(),
+            Value::Object(o) if let Some(list) = o.as_list() => list.snapshot(),
             other => {
                 let text = self.ctx().styled(other, crate::value::render::Style::Java)?;
                 let message = format!("cannot spread the type {} with value {text}", other.type_name());

@@ -244,7 +244,8 @@ impl Vm<'_> {
         if found.is_some() {
             return Ok(found);
         }
-        let [Value::List(list)] = &self.f.stack[base..] else { return Ok(None) };
+        let [one] = &self.f.stack[base..] else { return Ok(None) };
+        let Some(list) = one.as_list() else { return Ok(None) };
         let items = if list.is_array() { return Ok(None) } else { list.snapshot() };
         let Some(found) = self.world.select(methods, &items)? else { return Ok(None) };
         if self.world.shape(&found, &items, &self.world.arguments(&items)).is_some_and(|(_, shape)| {

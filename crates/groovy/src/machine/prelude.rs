@@ -64,6 +64,7 @@ fn families(receiver: &Value) -> &'static [&'static str] {
         }
         Value::Map(_) => &["map", "object"],
         Value::Object(o) if o.as_map().is_some() => &["map", "object"],
+        Value::Object(o) if o.as_list().is_some() => &["collection", "object"],
         Value::Str(_) | Value::GString(_) => &["string", "chars", "object"],
         number if !matches!(number, Value::Char(_)) && is_number(number) => &["number", "object"],
         Value::Buffer(b) if b.kind == BufferKind::Writer => &["writer", "object"],

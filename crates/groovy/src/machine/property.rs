@@ -210,8 +210,8 @@ impl Vm<'_> {
             if let Some(code) = super::fields::given(&object.class, &map, name) {
                 return Ok(Found::Value(self.ctx().ask(&code, "call", &[])?));
             }
-            let found = map.get(&Value::str(name));
-            return Ok(Found::Value(found.unwrap_or_default()));
+            let own = object.class.has_method("get").then(|| self.ctx().ask(value, "get", &[Value::str(name)]));
+            return own.unwrap_or_else(|| Ok(map.get(&Value::str(name)).unwrap_or_default())).map(Found::Value);
         }
         let class = object.class.clone();
         if class.static_owner(name).is_some() {
@@ -457,7 +457,7 @@ impl Vm<'_> {
         };
         let class = o.class.clone();
         if let Some(map) = o.as_map() {
-            map.put(Value::str(&**name), value.clone());
+            library::index::put(&mut self.ctx(), o, &map, Value::str(&**name), value)?;
         } else if let Some(id) = script {
             match self.host.set_property(None, name, value) {
                 Some(Ok(())) => {}

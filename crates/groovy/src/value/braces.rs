@@ -1,4 +1,5 @@
-//! What Java refuses in regular expressions and the engines take: braces that say no number of times, and look-behinds of any length.
+//! What Java refuses in regular expressions and the engines take: braces that say no number of times, repetitions of repetitions, and
+//! look-behinds of any length.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -8,27 +9,46 @@ use super::pattern::PatternError;
 /// Java's words.
 const NO_MAXIMUM: &str = "Look-behind group does not have an obvious maximum length";
 
+/// What an expression asks of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asks {
+    /// The number of characters that look-behinds may go back over together at one place, at most; `usize::MAX` is as far as the text is.
+    pub(super) behind: usize,
+    /// A repetition gives nothing back, `a*+`: where a linear engine sees one of one.
+    pub(super) possessive: bool,
+}
+
+/// What stands before a sign that repeats.
+#[derive(Clone, Copy, PartialEq)]
+enum Before {
+    Nothing,
+    Atom,
+    /// A repetition, which may still be a reluctant or a possessive one.
+    Repeated,
+    Done,
+}
+
 /// Whether each brace is escaped, in a set of characters, part of an escape, or says how many times what is before it stands there, and each
-/// look-behind has a longest match as far as Java asks for one. The number of characters that look-behinds may go back over together at
-/// one place, at most; `usize::MAX` is as far as the text is.
-pub(super) fn check(source: &str) -> Result<usize, PatternError> {
+/// look-behind has a longest match as far as Java asks for one.
+pub(super) fn check(source: &str) -> Result<Asks, PatternError> {
     let mut chars = source.chars().peekable();
     let mut depth = 0usize;
     // Of the open groups, whether each is a look-behind or in one.
     let mut behind = Vec::new();
-    // Whether something is there that may be repeated, and whether that is a group, which has no longest match then.
-    let (mut atom, mut group) = (false, false);
-    let mut reach = 0usize;
+    let mut before = Before::Nothing;
+    // Whether that is a group, which has no longest match then.
+    let mut group = false;
+    let (mut reach, mut possessive) = (0usize, false);
     while let Some(c) = chars.next() {
         let after_group = std::mem::replace(&mut group, c == ')' && depth == 0);
         let is_behind = behind.last() == Some(&true);
         if is_behind && depth == 0 {
-            reach = if matches!(c, '*' | '+') && atom { usize::MAX } else { reach.saturating_add(1) };
+            reach = if matches!(c, '*' | '+') && before == Before::Atom { usize::MAX } else { reach.saturating_add(1) };
         }
         match c {
             '\\' => {
                 escape(&mut chars);
-                atom = true;
+                before = Before::Atom;
             }
             '[' => {
                 depth += 1;
@@ -37,7 +57,7 @@ pub(super) fn check(source: &str) -> Result<usize, PatternError> {
             }
             ']' if depth > 0 => {
                 depth -= 1;
-                atom = true;
+                before = Before::Atom;
             }
             _ if depth > 0 => {}
             '(' => {
@@ -49,19 +69,32 @@ pub(super) fn check(source: &str) -> Result<usize, PatternError> {
                         _ => is_behind |= chars.next_if_eq(&'<').is_some() && matches!(chars.peek(), Some('=' | '!')),
                     }
                     while chars.next_if(|c| !matches!(c, ':' | '=' | '!' | '>' | ')')).is_some() {}
-                    chars.next();
+                    // `(?i)` is no group.
+                    if chars.next() == Some(')') {
+                        before = Before::Nothing;
+                        continue;
+                    }
                 }
                 behind.push(is_behind);
-                atom = false;
+                before = Before::Nothing;
             }
             ')' => {
                 behind.pop();
-                atom = true;
+                before = Before::Atom;
             }
-            // Behind another one it says how that is gone about.
             '*' | '+' if after_group && is_behind => return Err(PatternError(NO_MAXIMUM.into())),
-            '|' | '*' | '+' | '?' => atom = false,
-            '{' => match counts(&mut chars).filter(|_| atom) {
+            '|' => before = Before::Nothing,
+            '*' | '+' | '?' => {
+                before = match before {
+                    Before::Atom => Before::Repeated,
+                    Before::Repeated if c != '*' => {
+                        possessive |= c == '+';
+                        Before::Done
+                    }
+                    _ => return Err(PatternError(format!("Dangling meta character '{c}'"))),
+                }
+            }
+            '{' => match counts(&mut chars).filter(|_| before == Before::Atom) {
                 None => return Err(PatternError("Illegal repetition".into())),
                 Some(None) if after_group && is_behind => return Err(PatternError(NO_MAXIMUM.into())),
                 Some(most) => {
@@ -70,13 +103,13 @@ pub(super) fn check(source: &str) -> Result<usize, PatternError> {
                         // Of a group, all that is in it.
                         reach = if after_group { reach.saturating_mul(most) } else { reach.saturating_add(most) };
                     }
-                    atom = false;
+                    before = Before::Repeated;
                 }
             },
-            _ => atom = true,
+            _ => before = Before::Atom,
         }
     }
-    Ok(reach)
+    Ok(Asks { behind: reach, possessive })
 }
 
 /// Skips what belongs to a backslash.
@@ -143,18 +176,34 @@ mod tests {
             ".{3}",
             "a{2}|b{3}",
             "(?=a){1}",
+            "a*+b++c?+d{2}+e{3}?f??",
+            "^*$?",
             "(?<=x)a{2}",
             "(?<=x{2,3}|y?z{2}+)a*",
             "(?<=(?!a+)(?=(x)*)b+|[^+]*)x",
             "(?<n>x*)(?<![+*]\\*)",
+            "(?<=(?i)a)(b)+",
             "",
         ] {
             assert!(check(source).is_ok(), "{source}");
         }
         let behind = ["(?<=(a)*)", "(?<!x(a|b)+)", "(?<=(?:ab){2,})", "(?<=(?<n>a)+)b"];
-        let braces = ["{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}", "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}"];
+        let braces = [
+            "a**", "a+++", "a???", "a{2}*", "*a", "(+a)", "a|?", "{", "{a=1}", "a{", "a{x}", "a{,3}", "a{3,2}",
+            "(?i){", "x|{2}", "({2})", "a{2", "a*{2}", "${x}",
+        ];
         for source in braces.into_iter().chain(behind) {
             assert!(check(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn possessive_repetitions_are_seen() {
+        for source in ["a*+", "a++b", "(a)?+", "[a]{2}+", r"\+++", r"\w{1,}+"] {
+            assert!(check(source).expect(source).possessive, "{source}");
+        }
+        for source in ["a*", r"\*+", "[*+]+", r"\Qa*+\E", "a*?", "a{2}[+]", "a*[+]", "(?:a*)+"] {
+            assert!(!check(source).expect(source).possessive, "{source}");
         }
     }
 
@@ -163,11 +212,11 @@ mod tests {
         for (source, most) in
             [("a*b{9}", 0), ("(?<=ab)c*", 4), ("(?<!a.{0,90}b)c", 120), ("(?<=(?:ab){50})c", 600), ("(?<=(?=a*)b)c", 9)]
         {
-            let reach = check(source).expect(source);
+            let reach = check(source).expect(source).behind;
             assert!(reach <= most && (most == 0 || reach * 3 >= most), "{source} {reach}");
         }
         for source in ["(?<=a*)c", "(?<=a.{2,})c", "(?<=x|[a-z]+)c", "(?<n>(?<!\\d*))"] {
-            assert_eq!(check(source), Ok(usize::MAX), "{source}");
+            assert_eq!(check(source).map(|asks| asks.behind), Ok(usize::MAX), "{source}");
         }
     }
 }

@@ -251,7 +251,7 @@ fn expand(a: &Value, b: &Value, work: &mut Vec<(Value, Value)>) -> Expanded {
             work.extend(x.into_iter().zip(y));
             Expanded::Same
         }
-        (Value::Object(_), _) | (_, Value::Object(_)) => match (map_of(a), map_of(b)) {
+        (Value::Object(_), _) | (_, Value::Object(_)) => match (held(a), held(b)) {
             (Some(x), Some(y)) => {
                 work.push((x, y));
                 Expanded::Same
@@ -290,13 +290,10 @@ fn java_order(a: &Value, b: &Value) -> Option<Ordering> {
     }
 }
 
-fn map_of(value: &Value) -> Option<Value> {
+fn held(value: &Value) -> Option<Value> {
     match value {
-        Value::Map(_) => Some(value.clone()),
-        Value::Object(o) => match &*o.native.borrow() {
-            Native::Map(m) => Some(Value::Map(m.clone())),
-            _ => None,
-        },
+        Value::Map(_) | Value::List(_) => Some(value.clone()),
+        Value::Object(o) => o.held(),
         _ => None,
     }
 }

@@ -125,6 +125,7 @@ fn open(value: &Value) -> Option<Open> {
             (m.entries().iter().map(entry).collect(), Mix::Sum, 0)
         }
         Value::Entry(e) => (vec![e.key.clone(), e.value.borrow().clone()], Mix::Entry, 0),
+        Value::Object(o) if !o.class.has_method("hashCode") => return open(&o.held()?),
         _ => return None,
     };
     Some(Open { items: items.into_iter(), mix, hash })

@@ -350,6 +350,7 @@ impl Value {
             Value::List(l) => Some(l.snapshot()),
             Value::Set(s) => Some(s.keys()),
             Value::Range(r) => Some(r.iter().collect()),
+            Value::Object(o) => o.as_list().map(|l| l.snapshot()),
             _ => None,
         }
     }
@@ -391,10 +392,7 @@ impl Value {
             Value::Range(r) => r.size() != 0,
             Value::Matcher(m) => m.matches_anything(),
             Value::Buffer(b) => !b.text.borrow().is_empty(),
-            Value::Object(o) => match &*o.native.borrow() {
-                Native::Map(m) => !m.is_empty(),
-                _ => true,
-            },
+            Value::Object(o) => o.held().is_none_or(|held| held.truth()),
             Value::Iter(i) => i.at.get() < i.expected.get(),
             Value::Entry(_) | Value::Closure(_) | Value::Class(_) | Value::Pattern(_) | Value::Host(_) => true,
         }

@@ -66,6 +66,8 @@ pub enum Native {
     Throwable(Throwable),
     /// A class that extends a map.
     Map(Rc<Map>),
+    /// A class that extends a list.
+    List(Rc<List>),
     /// A script: its binding and steps are reached through it.
     Script(ScriptId),
     /// A package of a library's classes: `library('x').org.acme`.
@@ -181,6 +183,23 @@ impl Object {
         }
     }
 
+    /// The list that the object is, for classes that extend one.
+    pub fn as_list(&self) -> Option<Rc<List>> {
+        match &*self.native.borrow() {
+            Native::List(l) => Some(l.clone()),
+            _ => None,
+        }
+    }
+
+    /// The map or list that the object is, as a value.
+    pub(crate) fn held(&self) -> Option<Value> {
+        match &*self.native.borrow() {
+            Native::Map(m) => Some(Value::Map(m.clone())),
+            Native::List(l) => Some(Value::List(l.clone())),
+            _ => None,
+        }
+    }
+
     /// What Java holds, where it is plain data.
     pub fn java(&self) -> Option<Java> {
         match &*self.native.borrow() {
@@ -220,6 +239,17 @@ impl Object {
     }
 }
 
+impl Value {
+    /// The list that a value is, also as an object of a class that extends one.
+    pub(crate) fn as_list(&self) -> Option<Rc<List>> {
+        match self {
+            Value::List(l) => Some(l.clone()),
+            Value::Object(o) => o.as_list(),
+            _ => None,
+        }
+    }
+}
+
 impl Drop for Object {
     fn drop(&mut self) {
         let fields = std::mem::take(self.fields.get_mut());
@@ -228,6 +258,7 @@ impl Drop for Object {
                 [t.message, t.cause].into_iter().chain(t.facts.into_iter().map(|(_, value)| value)).collect()
             }
             Native::Map(m) => vec![Value::Map(m)],
+            Native::List(l) => vec![Value::List(l)],
             _ => Vec::new(),
         };
         release(fields.into_iter().chain(native));

@@ -4,7 +4,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::braces;
+use super::braces::{self, Asks};
 use super::meter::Charge;
 use super::text::Str;
 
@@ -35,13 +35,13 @@ enum Engine {
 }
 
 impl Engine {
-    fn new(translated: &str, flags: &str) -> Result<Engine, PatternError> {
+    fn new(translated: &str, flags: &str, possessive: bool) -> Result<Engine, PatternError> {
         let text = if flags.is_empty() { translated.to_string() } else { format!("(?{flags}){translated}") };
-        let linear = regex::RegexBuilder::new(&text).size_limit(COMPILED_MAX).dfa_size_limit(COMPILED_MAX).build();
-        match linear {
-            Ok(regex) => Ok(Engine::Linear(regex)),
-            Err(regex::Error::CompiledTooBig(_)) => Err(PatternError("the expression is too large".into())),
-            Err(_) => fancy_regex::RegexBuilder::new(&text)
+        let linear = || regex::RegexBuilder::new(&text).size_limit(COMPILED_MAX).dfa_size_limit(COMPILED_MAX).build();
+        match (!possessive).then(linear) {
+            Some(Ok(regex)) => Ok(Engine::Linear(regex)),
+            Some(Err(regex::Error::CompiledTooBig(_))) => Err(PatternError("the expression is too large".into())),
+            _ => fancy_regex::RegexBuilder::new(&text)
                 .backtrack_limit(BACKTRACK_MAX)
                 .delegate_size_limit(COMPILED_MAX)
                 .build()
@@ -86,8 +86,7 @@ pub struct Pattern {
     pub source: Str,
     /// Java's flag bits.
     pub flags: i32,
-    /// Characters that look-behinds may go back over at one place.
-    behind: usize,
+    asks: Asks,
     search: Engine,
     whole: OnceCell<Result<Engine, PatternError>>,
     _charge: Charge,
@@ -97,16 +96,20 @@ impl Pattern {
     /// Compiles Java's syntax.
     pub fn new(source: &str, flags: i32) -> Result<Pattern, PatternError> {
         // In these modes braces may be text, or within a remark.
-        let behind = if flags & (4 | 16) == 0 && !source.contains("(?x") {
-            braces::check(source)?
-        } else if source.contains("(?<=") || source.contains("(?<!") {
-            usize::MAX
+        let asks = if flags & 16 != 0 {
+            Asks::default()
+        } else if flags & 4 != 0 || source.contains("(?x") {
+            let has = |parts: &[&str]| parts.iter().any(|part| source.contains(part));
+            Asks {
+                behind: if has(&["(?<=", "(?<!"]) { usize::MAX } else { 0 },
+                possessive: has(&["*+", "++", "?+", "}+"]),
+            }
         } else {
-            0
+            braces::check(source)?
         };
-        let search = Engine::new(&translate(source, flags), &flag_letters(flags))?;
+        let search = Engine::new(&translate(source, flags), &flag_letters(flags), asks.possessive)?;
         let charge = Charge::new(32 * 1024 + source.len() * 256);
-        Ok(Pattern { source: Str::new(source), flags, behind, search, whole: OnceCell::new(), _charge: charge })
+        Ok(Pattern { source: Str::new(source), flags, asks, search, whole: OnceCell::new(), _charge: charge })
     }
 
     /// The first match at or after byte `from`.
@@ -116,11 +119,11 @@ impl Pattern {
 
     /// Looks with one of the engines, as far as look-behinds have not to go back too often.
     fn groups(&self, engine: &Engine, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
-        if self.behind == 0 {
+        if self.asks.behind == 0 {
             return engine.groups(text, from);
         }
         let rest = text.len().saturating_sub(from);
-        if rest.saturating_mul(self.behind.min(text.len())) > BEHIND_MAX {
+        if rest.saturating_mul(self.asks.behind.min(text.len())) > BEHIND_MAX {
             super::Meter::work(rest / 64);
             if rest.saturating_mul(self.reach(text, from, text.len())) > BEHIND_MAX {
                 return Err(PatternError("Look-behind group goes back too far for a text of this length".into()));
@@ -136,8 +139,8 @@ impl Pattern {
     /// Bytes of a text that look-behinds may go back over at one place from `from` to `end`.
     fn reach(&self, text: &str, from: usize, end: usize) -> usize {
         let is_in_line = self.flags & 32 == 0 && !ACROSS_LINES.iter().any(|part| self.source.contains(part));
-        if self.behind < usize::MAX || !is_in_line {
-            return self.behind.min(end);
+        if self.asks.behind < usize::MAX || !is_in_line {
+            return self.asks.behind.min(end);
         }
         let start = text[..from].rfind('\n').map_or(0, |at| at + 1);
         text[start..end].split('\n').map(str::len).max().unwrap_or_default()
@@ -147,7 +150,11 @@ impl Pattern {
     pub fn matches(&self, text: &str) -> Result<Option<Groups>, PatternError> {
         let whole = self.whole.get_or_init(|| {
             let inner = translate(&self.source, self.flags);
-            Engine::new(&format!("\\A(?:{inner}\n)\\z").replace("\n)", ")"), &flag_letters(self.flags))
+            Engine::new(
+                &format!("\\A(?:{inner}\n)\\z").replace("\n)", ")"),
+                &flag_letters(self.flags),
+                self.asks.possessive,
+            )
         });
         match whole {
             Ok(engine) => self.groups(engine, text, 0),

@@ -241,7 +241,8 @@ fn object(
     out: &mut String,
 ) -> Result<(), RenderStop> {
     let of_code = || o.class.is_of_code() && o.as_map().is_some_and(|code| code.has(&Value::str("toString")));
-    let has_text = o.class.script.is_some() && o.class.has_method("toString") || of_code();
+    // Groovy writes what is in a list, whatever its class says.
+    let has_text = o.class.script.is_some() && o.class.has_method("toString") && o.as_list().is_none() || of_code();
     if has_text || o.message_method().is_some() {
         let text = known(value).ok_or_else(|| RenderStop::Ask(value.clone()))?;
         if !has_text {
@@ -284,6 +285,7 @@ fn object(
             }
         }
         Native::Map(m) => work.push(Task::Value(Value::Map(m.clone()))),
+        Native::List(l) => work.push(Task::Value(Value::List(l.clone()))),
         Native::Java(java) if &*o.class.name == "java.sql.Timestamp" => {
             out.push_str(&java.timestamp_text().unwrap_or_else(|| identity(value)));
         }

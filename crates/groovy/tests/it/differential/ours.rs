@@ -131,6 +131,7 @@ fn describe(
         Value::Matcher(_) => "Matcher".into(),
         Value::Iter(_) => "Iterator".into(),
         Value::Object(o) if let Some(map) = o.as_map() => describe(machine, &Value::Map(map), depth, console)?,
+        Value::Object(o) if let Some(list) = o.as_list() => describe(machine, &Value::List(list), depth, console)?,
         Value::Object(o) if o.throwable().is_some() => {
             format!("Throwable {name}: {}", ask(machine, value, "getMessage", console)?)
         }

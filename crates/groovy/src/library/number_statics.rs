@@ -4,9 +4,13 @@ use std::rc::Rc;
 
 use super::{Answer, compare, convert, decimals, int, numbers, strings, yes};
 use crate::machine::Ctx;
-use crate::value::{Class, Value, to_f64};
+use crate::value::{Class, Value, is_number, to_f64};
 
 pub(super) fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
+    // No text or letter is a number to them, nor is null.
+    if args.iter().any(|arg| !is_number(arg) || matches!(arg, Value::Char(_))) {
+        return Ok(None);
+    }
     let f = |i: usize| args.get(i).and_then(to_f64).unwrap_or(f64::NAN);
     match (name, args) {
         ("random", []) => super::java::random_double(ctx),

@@ -132,8 +132,8 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     {
         return known_method(ctx, &Value::List(list), name, args);
     }
-    if TAKES_COLLECTIONS.contains(&name)
-        && let Some(at) = args.iter().position(|arg| matches!(arg, Value::Object(o) if o.as_list().is_some()))
+    if let Some(at) = args.iter().position(|arg| matches!(arg, Value::Object(o) if o.as_list().is_some()))
+        && TAKES_COLLECTIONS.contains(&name)
     {
         let mut args = args.to_vec();
         args[at] = Value::list(args[at].items().unwrap_or_default());

@@ -132,11 +132,10 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     {
         return known_method(ctx, &Value::List(list), name, args);
     }
-    if let Some(at) = args.iter().position(|arg| matches!(arg, Value::Object(o) if o.as_list().is_some()))
-        && TAKES_COLLECTIONS.contains(&name)
-    {
-        let mut args = args.to_vec();
-        args[at] = Value::list(args[at].items().unwrap_or_default());
+    let is_list = |arg: &Value| matches!(arg, Value::Object(o) if o.as_list().is_some());
+    if args.iter().any(is_list) && TAKES_COLLECTIONS.contains(&name) {
+        let plain = |arg: &Value| arg.as_list().map_or_else(|| arg.clone(), Value::List);
+        let args: Vec<Value> = args.iter().map(plain).collect();
         return known_method(ctx, receiver, name, &args);
     }
     let looks_up = name == "contains" && matches!(receiver, Value::Set(_));
@@ -146,6 +145,9 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     }
     // Arguments are compared and hashed.
     ctx.pay(args.iter().map(text_weight).sum())?;
+    if args.iter().any(|arg| matches!(arg, Value::List(_) | Value::Range(_))) && TAKES_COLLECTIONS.contains(&name) {
+        ctx.world.charge(args.iter().map(|arg| weight(arg) / 16).fold(0, usize::saturating_add));
+    }
     if let Some(found) = json_lib::method(ctx, receiver, name, args)? {
         return Ok(Some(found));
     }

@@ -151,6 +151,7 @@ fn expressions_end() {
     check("def t = 'x' * 1000; while (true) t.split('')", FUEL);
     throws("('a' * 400000) =~ /(?<=b.*)c/ ? 1 : 2", "java.util.regex.PatternSyntaxException");
     ends("(('a' * 80 + '\\n') * 5000) =~ /(?<=b.*)c/ ? 1 : 2");
+    check("def l = (1..20000).toList(); while (true) { [1].containsAll(l) }", FUEL);
     check("def t = 'x' * 2000; while (true) t =~ /(?<=y.{0,900})z/ ? 1 : 2", FUEL);
     throws("'x' =~ ('(' * 2000 + ')' * 2000)", "java.util.regex.PatternSyntaxException");
     throws("'x' =~ '((((a{1,999}){1,999}){1,999}){1,999})'", "java.util.regex.PatternSyntaxException");

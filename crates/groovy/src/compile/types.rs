@@ -62,7 +62,7 @@ fn add_methods(statics: &mut Statics, methods: &[Rc<Method>]) {
         let fewest = method.params.iter().filter(|p| p.default.is_none()).count();
         let takes = match method.params.last() {
             Some(last) if last.varargs || last.ty.as_ref().is_some_and(|ty| ty.dimensions > 0) => {
-                (fewest - 1, usize::MAX)
+                (fewest.saturating_sub(1), usize::MAX)
             }
             _ => (fewest, method.params.len()),
         };

@@ -136,7 +136,7 @@ impl Vm<'_> {
         let frame = self.f.frames.last().filter(|frame| !frame.func.library)?;
         let in_closure = frame.closure.is_some();
         let func = self.own_access(object, "getProperty", 1, name).filter(|f| f.library || in_closure)?;
-        if self.world.class(name).is_some() {
+        if self.names_class(name) {
             return None;
         }
         let at = self.f.stack.len();
@@ -147,10 +147,16 @@ impl Vm<'_> {
         self.tried(target, name, others)
     }
 
+    /// Whether a name is that of a class to the compiler, whatever objects have of that name. What begins with a small letter is one of its
+    /// own file alone, and those of other files may be variables of a library.
+    fn names_class(&self, name: &str) -> bool {
+        name.starts_with(char::is_uppercase) && self.world.class(name).is_some()
+    }
+
     /// What the `get(String)` of an object makes of a name that it lacks.
     fn gotten(&mut self, target: &Value, name: &Text) -> Option<Step> {
         let Value::Object(object) = target else { return None };
-        let func = of_all_properties(&object.class, "get", 1).filter(|_| self.world.class(name).is_none())?;
+        let func = of_all_properties(&object.class, "get", 1).filter(|_| !self.names_class(name))?;
         let at = self.f.stack.len();
         self.f.stack.push(Value::str(&**name));
         Some(self.call_function(func, target.clone(), None, at, at, Landing::Push))
@@ -161,7 +167,7 @@ impl Vm<'_> {
         let Value::Object(object) = target else { return None };
         let in_closure = !others.is_empty() && self.in_closure() && target.script_id().is_none();
         let makes = || object.class.methods("propertyMissing").iter().any(|f| f.params.len() == 1);
-        if !in_closure || !makes() || self.world.class(name).is_some() {
+        if !in_closure || !makes() || self.names_class(name) {
             return None;
         }
         self.tried(target, name, others)

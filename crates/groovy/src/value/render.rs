@@ -148,9 +148,14 @@ fn one(
         }
         Value::Map(m) => map_tasks(m, style, &mut tasks),
         Value::Entry(e) => {
+            let alone = style == Style::Inspect && path.order.is_empty();
+            // Inside of something it says its text itself.
+            let within = if style == Style::Inspect && !alone { Style::Java } else { style };
+            tasks.push(Task::Look(within));
             tasks.push(Task::Value(e.key.clone()));
-            tasks.push(Task::Text(if style == Style::Inspect { ":" } else { "=" }));
+            tasks.push(Task::Text(if alone { ":" } else { "=" }));
             tasks.push(Task::Value(e.value.borrow().clone()));
+            tasks.push(Task::Look(style));
         }
         Value::GString(g) => {
             if g.texts.len() == 1 {

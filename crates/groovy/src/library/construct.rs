@@ -62,6 +62,8 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         let t = if &*class.name == INTERRUPTED { interrupted(args) } else { throwable(ctx, args)? };
         return yes(Value::Object(Rc::new(Object::new(class.clone(), Native::Throwable(t)))));
     }
+    let plain = super::plain_lists(args);
+    let args = plain.as_deref().unwrap_or(args);
     let name = &*class.name;
     if let Some(outside) = crate::outside::of_static(name, "new") {
         return Err(ctx.refuse(&format!("new {name}"), outside));

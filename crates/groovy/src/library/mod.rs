@@ -121,6 +121,13 @@ fn refuse(ctx: &mut Ctx<'_>, receiver: &Value, name: &str) -> Result<(), Fault> 
     }
 }
 
+/// The same arguments, where objects that are lists are among them, which are plain ones then.
+pub(crate) fn plain_lists(args: &[Value]) -> Option<Vec<Value>> {
+    let is_object = |arg: &Value| matches!(arg, Value::Object(o) if o.as_list().is_some());
+    let plain = |arg: &Value| arg.as_list().map_or_else(|| arg.clone(), Value::List);
+    args.iter().any(is_object).then(|| args.iter().map(plain).collect())
+}
+
 /// What takes other collections apart, of which objects that are lists are some.
 const TAKES_COLLECTIONS: &[&str] =
     &["addAll", "containsAll", "disjoint", "intersect", "join", "minus", "plus", "removeAll", "retainAll"];
@@ -132,10 +139,9 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     {
         return known_method(ctx, &Value::List(list), name, args);
     }
-    let is_list = |arg: &Value| matches!(arg, Value::Object(o) if o.as_list().is_some());
-    if args.iter().any(is_list) && TAKES_COLLECTIONS.contains(&name) {
-        let plain = |arg: &Value| arg.as_list().map_or_else(|| arg.clone(), Value::List);
-        let args: Vec<Value> = args.iter().map(plain).collect();
+    if let Some(args) = plain_lists(args)
+        && (TAKES_COLLECTIONS.contains(&name) || matches!(receiver, Value::Class(class) if class.script.is_none()))
+    {
         return known_method(ctx, receiver, name, &args);
     }
     let looks_up = name == "contains" && matches!(receiver, Value::Set(_));

@@ -467,6 +467,11 @@ fn key_leaf(a: &Value, b: &Value) -> Option<bool> {
         (Value::Float(x), Value::Float(y)) => x.to_bits() == y.to_bits(),
         (Value::Double(x), Value::Double(y)) => x.to_bits() == y.to_bits(),
         (Value::Object(_), Value::Object(_)) => return None,
+        (Value::Object(o), Value::List(_) | Value::Map(_)) | (Value::List(_) | Value::Map(_), Value::Object(o))
+            if o.held().is_some() =>
+        {
+            return None;
+        }
         _ if std::mem::discriminant(a) != std::mem::discriminant(b) => false,
         _ => return equal_leaf(a, b),
     })

@@ -52,6 +52,7 @@ fn hash_value<H: Hasher>(value: &Value, state: &mut H, levels: u32) {
         }
         Value::Map(m) | Value::Set(m) => m.len().hash(state),
         Value::Entry(e) if levels > 0 => hash_value(&e.key, state, levels - 1),
+        Value::Object(o) if let Some(held) = o.held() => hash_value(&held, state, levels),
         Value::Object(o) if let Some((class, values)) = o.compared() => {
             class.name.hash(state);
             if levels > 0 {

@@ -14,15 +14,17 @@ use crate::value::{Closure, ClosureCode, Value};
 const BYTES_AT_ONCE: usize = 4;
 
 /// What a script prints that is the template itself (`SimpleTemplateEngine`).
-const PRINTS: &str = "def print = { x -> out << x }\n\
-    def println = { x = '' -> out << x << '\\n' }\n\
-    def printf = { format, Object... all -> out << sprintf(format, *all) }\n";
+const PRINTS: &[(&str, &str)] = &[
+    ("print", "def print = { x -> out << x }\n"),
+    ("println", "def println = { x = '' -> out << x << '\\n' }\n"),
+    ("printf", "def printf = { format, Object... all -> out << sprintf(format, *all) }\n"),
+];
 
 /// The code of a template. `plain`: a backslash is a backslash (`StreamingTemplateEngine`). `prints`: what it prints is its text.
 fn code_of(text: &str, plain: bool, prints: bool) -> String {
     let mut out = String::with_capacity(text.len() + 32);
-    if prints && text.contains("print") {
-        out.push_str(PRINTS);
+    for (_, code) in PRINTS.iter().filter(|(name, _)| prints && is_called(text, name)) {
+        out.push_str(code);
     }
     let mut rest = text;
     let mut open = false;
@@ -83,6 +85,26 @@ fn code_of(text: &str, plain: bool, prints: bool) -> String {
     }
     end(&mut out, &mut open);
     out
+}
+
+/// Whether a name is called somewhere, and nowhere declared: a variable of that name is itself.
+fn is_called(text: &str, name: &str) -> bool {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
+    let mut called = false;
+    for (at, _) in text.match_indices(name) {
+        let (before, after) = (&text[..at], &text[at + name.len()..]);
+        if before.ends_with(is_word) || after.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        if before.trim_end().ends_with("def") {
+            return false;
+        }
+        let argument = after.trim_start_matches(' ');
+        let starts = |c: char| c.is_alphanumeric() || matches!(c, '"' | '\'' | '$' | '[');
+        let spaced = argument.len() < after.len() && argument.starts_with(starts) && !argument.starts_with("in ");
+        called |= argument.starts_with('(') || spaced;
+    }
+    called
 }
 
 /// Length of `${…}`, with what is nested in it.

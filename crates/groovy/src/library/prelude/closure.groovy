@@ -1,14 +1,14 @@
 def $comparing(self) { self }
 def memoize(self) {
     def known = [:]
-    return { Object... args -> def key = args.toList(); if (!known.containsKey(key)) known.put(key, self(*args)); known.get(key) }
+    return { Object... args -> def key = args == null ? [null] : args.toList(); if (!known.containsKey(key)) known.put(key, self(*key)); known.get(key) }
 }
 def memoizeAtMost(self, most) {
     if (most < 0) throw new IllegalArgumentException('A non-negative number is required as the maxCacheSize parameter for memoizeAtMost.')
     def known = [:]
     return { Object... args ->
-        def key = args.toList()
-        def value = known.containsKey(key) ? known.remove(key) : self(*args)
+        def key = args == null ? [null] : args.toList()
+        def value = known.containsKey(key) ? known.remove(key) : self(*key)
         known.put(key, value)
         if (known.size() > most) known.remove(known.keySet().iterator().next())
         value

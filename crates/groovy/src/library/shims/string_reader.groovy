@@ -8,9 +8,10 @@ class StringReader extends Reader {
         if (at >= text.length()) return null
         int feed = text.indexOf('\n', at)
         if (feed < 0) feed = text.length()
-        int back = text.substring(at, feed).indexOf('\r')
+        def line = text.substring(at, feed)
+        int back = line.indexOf('\r')
         int end = back < 0 ? feed : at + back
-        def line = text.substring(at, end)
+        if (back >= 0) line = line.substring(0, back)
         at = Math.min(text.length(), end + 1 == feed && feed < text.length() ? end + 2 : end + 1)
         line
     }

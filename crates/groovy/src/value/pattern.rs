@@ -89,6 +89,7 @@ pub struct Pattern {
     asks: Asks,
     search: Engine,
     whole: OnceCell<Result<Engine, PatternError>>,
+    before_break: OnceCell<Result<Engine, PatternError>>,
     _charge: Charge,
 }
 
@@ -109,24 +110,50 @@ impl Pattern {
         };
         let search = Engine::new(&translate(source, flags), &flag_letters(flags), asks.possessive)?;
         let charge = Charge::new(32 * 1024 + source.len() * 256);
-        Ok(Pattern { source: Str::new(source), flags, asks, search, whole: OnceCell::new(), _charge: charge })
+        let (whole, before_break) = (OnceCell::new(), OnceCell::new());
+        Ok(Pattern { source: Str::new(source), flags, asks, search, whole, before_break, _charge: charge })
     }
 
     /// The first match at or after byte `from`.
     pub fn find(&self, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
-        if from > text.len() { Ok(None) } else { self.groups(&self.search, text, from) }
+        if from > text.len() {
+            return Ok(None);
+        }
+        match stem(&self.source, self.flags).filter(|_| text.ends_with('\n')) {
+            Some(stem) => self.find_before_break(&stem, text, from),
+            None => self.groups(&self.search, text, from),
+        }
+    }
+
+    /// A dollar sign at the end of an expression also stands before the line break that ends a text: the break is looked for with it, and
+    /// an empty group says where the match ends.
+    fn find_before_break(&self, stem: &str, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
+        let engine = self.before_break.get_or_init(|| {
+            let expression = format!("{stem}()(?:\\r?\\n)?\\z");
+            Engine::new(&expression, &flag_letters(self.flags), self.asks.possessive)
+        });
+        let engine = engine.as_ref().map_err(Clone::clone)?;
+        Ok(self.groups(engine, text, from)?.map(|mut groups| {
+            if let (Some((at, _)), Some(Some(whole))) = (groups.pop().flatten(), groups.first_mut()) {
+                whole.1 = at;
+            }
+            groups
+        }))
     }
 
     /// Looks with one of the engines, as far as look-behinds have not to go back too often.
     fn groups(&self, engine: &Engine, text: &str, from: usize) -> Result<Option<Groups>, PatternError> {
-        if self.asks.behind == 0 {
+        if self.asks == Asks::default() {
             return engine.groups(text, from);
         }
         let rest = text.len().saturating_sub(from);
-        if rest.saturating_mul(self.asks.behind.min(text.len())) > BEHIND_MAX {
+        if rest.saturating_mul(text.len().min(if self.asks.possessive { usize::MAX } else { self.asks.behind }))
+            > BEHIND_MAX
+        {
             super::Meter::work(rest / 64);
             if rest.saturating_mul(self.reach(text, from, text.len())) > BEHIND_MAX {
-                return Err(PatternError("Look-behind group goes back too far for a text of this length".into()));
+                let what = if self.asks.behind > 0 { "Look-behind group" } else { "Possessive repetition" };
+                return Err(PatternError(format!("{what} goes too far for a text of this length")));
             }
         }
         let found = engine.groups(text, from)?;
@@ -139,10 +166,13 @@ impl Pattern {
     /// Bytes of a text that look-behinds may go back over at one place from `from` to `end`.
     fn reach(&self, text: &str, from: usize, end: usize) -> usize {
         let is_in_line = self.flags & 32 == 0 && !ACROSS_LINES.iter().any(|part| self.source.contains(part));
-        if self.asks.behind < usize::MAX || !is_in_line {
-            return self.asks.behind.min(end);
+        // What is possessive goes ahead, from each place anew.
+        let (most, first) =
+            if self.asks.possessive && self.asks.behind == 0 { (usize::MAX, from) } else { (self.asks.behind, 0) };
+        if most < usize::MAX || !is_in_line {
+            return most.min(end - first);
         }
-        let start = text[..from].rfind('\n').map_or(0, |at| at + 1);
+        let start = text[first..from].rfind('\n').map_or(first, |at| first + at + 1);
         text[start..end].split('\n').map(str::len).max().unwrap_or_default()
     }
 
@@ -192,6 +222,19 @@ impl Pattern {
 
 pub(crate) fn next_char(text: &str, at: usize) -> usize {
     text[at..].chars().next().map_or(at + 1, |c| at + c.len_utf8())
+}
+
+/// A translated expression that ends with a dollar sign which is no line's end, without that.
+fn stem(source: &str, flags: i32) -> Option<String> {
+    let sets_lines =
+        |part: &str| part.chars().take_while(char::is_ascii_alphabetic).any(|flag| matches!(flag, 'm' | 'x'));
+    if flags & (4 | 8 | 16) != 0 || !source.ends_with(['$', 'Z']) || source.split("(?").skip(1).any(sets_lines) {
+        return None;
+    }
+    let translated = translate(source, flags);
+    let stem = translated.strip_suffix('$')?;
+    let backslashes = stem.chars().rev().take_while(|c| *c == '\\').count();
+    backslashes.is_multiple_of(2).then(|| stem.to_owned())
 }
 
 fn flag_letters(flags: i32) -> String {

@@ -34,20 +34,15 @@ impl Members {
         self.classes.insert(full.clone(), own);
     }
 
-    /// Whether a class of the file or one above it has a method whose parameters have the very types of the arguments, as they are written.
+    /// Whether a class of the file has a method whose parameters have the very types of the arguments, as they are written. What is above it
+    /// does not count, nor does a type above another.
     ///
-    /// Source: `ClassNode.tryFindPossibleMethod`, which knows no type above another.
-    pub(super) fn has_method(
-        &self,
-        class: &Text,
-        name: &str,
-        args: &[Arg],
-        full: impl Fn(&TypeRef) -> Option<Text>,
-    ) -> bool {
+    /// Source: `ClassNode.tryFindPossibleMethod`.
+    pub(super) fn has_method(&self, class: &Text, name: &str, args: &[Arg]) -> bool {
         let takes = |types: &Vec<Text>| {
             types.len() == args.len() && types.iter().zip(args).all(|(ty, arg)| written_type(arg) == Some(&**ty))
         };
-        self.above(class, full).any(|own| own.methods.get(name).is_some_and(|all| all.iter().any(takes)))
+        self.classes.get(class).and_then(|own| own.methods.get(name)).is_some_and(|all| all.iter().any(takes))
     }
 
     /// Whether a class of the file, one above it or one around it has a field or a getter of a name.
@@ -75,7 +70,8 @@ fn written_type(arg: &Arg) -> Option<&'static str> {
     let Arg::Positional(value) = arg else { return None };
     match &*value.kind {
         ExprKind::Constant(Constant::Str(_)) => Some("String"),
-        ExprKind::Constant(Constant::Int(_)) => Some("int"),
+        // One with a sign is an expression.
+        ExprKind::Constant(Constant::Int(n)) if *n >= 0 => Some("int"),
         _ => None,
     }
 }

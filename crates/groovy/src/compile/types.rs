@@ -195,7 +195,7 @@ impl Names {
     ) -> Option<(Text, Text)> {
         let is_named = |arg: &Arg| matches!(arg, Arg::Named(..) | Arg::SpreadMap(_));
         let count = args.iter().filter(|arg| !is_named(arg)).count() + usize::from(args.iter().any(is_named));
-        let has = |class| self.members.has_method(class, name, args, |ty| self.class(&ty.name));
+        let has = |class| self.members.has_method(class, name, args);
         let known = Some(count).filter(|_| !args.iter().any(|arg| matches!(arg, Arg::Spread(_))));
         self.imported(name, known, within).filter(|_| in_closure || !within.is_some_and(has))
     }
@@ -210,7 +210,11 @@ impl Names {
             let class = self.static_stars.iter().find(has).filter(|_| !self.methods.contains(name))?;
             Some((class.clone(), name.into()))
         };
-        self.statics.get(name).cloned().or_else(starred)
+        // A method of the script takes what a class of the file does not.
+        let takes = |(class, member): &&(Text, Text)| {
+            !self.methods.contains(name) || !self.own.has(class) || self.own.has_static(class, member, count)
+        };
+        self.statics.get(name).filter(takes).cloned().or_else(starred)
     }
 
     /// Full name of a class, where the script can know it.

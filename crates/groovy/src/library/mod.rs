@@ -137,7 +137,10 @@ fn known_method(ctx: &mut Ctx<'_>, receiver: &Value, name: &str, args: &[Value])
     if let Value::Object(o) = receiver
         && let Some(list) = o.as_list().filter(|_| !matches!(name, "is" | "getClass"))
     {
-        return known_method(ctx, &Value::List(list), name, args);
+        let found = known_method(ctx, &Value::List(list), name, args)?;
+        if found.is_some() {
+            return Ok(found);
+        }
     }
     if let Some(args) = plain_lists(args)
         && (TAKES_COLLECTIONS.contains(&name) || matches!(receiver, Value::Class(class) if class.script.is_none()))

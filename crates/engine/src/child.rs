@@ -28,6 +28,9 @@ const PIECE_BYTES: usize = 64 << 10;
 pub fn main(words: impl IntoIterator<Item = std::ffi::OsString>) -> ! {
     let words: Vec<_> = words.into_iter().filter_map(|word| word.into_string().ok()).collect();
     let walls = set_limits(MEMORY_BYTES, CPU_SECONDS, 0, OPEN_FILES);
+    // Where standard error is a file, a word there, such as that of a panic that is caught, is refused and no reason to end.
+    // SAFETY: before any thread is started; ignoring a signal runs no code.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         // How much room the stack has, it learns from a file: before the walls.
         [] => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use confine::{Deed, FORBIDDEN};
 use model::outcome::Outcome;
 use model::request::{Allocated, Reply, Request};
+use rustix::fs::{MemfdFlags, memfd_create};
 use wire::engine::{Heard, Input, Journal, Said, Word, encode};
 
 use crate::keeper::begin;
@@ -22,8 +23,13 @@ struct Process {
 
 impl Process {
     fn start() -> Process {
+        Process::start_with(Stdio::inherit())
+    }
+
+    fn start_with(stderr: Stdio) -> Process {
         let mut command = Command::new(PROGRAM);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).env_clear().spawn().unwrap();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.env_clear().spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Process { child, input, output }
     }
@@ -164,6 +170,26 @@ fn a_bomb_of_memory_ends_its_own_run() {
     };
     assert_eq!(end.outcome, Outcome::Failure);
     assert!(end.message.as_ref().is_some_and(|message| message.contains("limit")), "{end:?}");
+}
+
+/// Here a reader of YAML panics. The engine may write no file, also where its standard error is one.
+#[test]
+fn a_panic_that_is_caught_is_not_the_end() {
+    let mut process = Process::start_with(memfd_create("stderr", MemfdFlags::CLOEXEC).unwrap().into());
+    let source = "try { readYaml text: '[!!str, a]' } catch (e) { echo \"caught: $e.message\" }";
+    let mut journal = Journal::new(begin(source));
+    process.tell(&journal.restart());
+    let mut caught = false;
+    let end = loop {
+        let (heard, words) = journal.hear(process.hear().expect("an end")).unwrap();
+        process.tell(&words);
+        match heard {
+            Heard::Event(event) => caught |= format!("{event:?}").contains("caught: found what cannot be read"),
+            Heard::Ended(end) => break end,
+            _ => {}
+        }
+    };
+    assert!(caught && end.outcome == Outcome::Success, "{end:?}");
 }
 
 /// It is an error of that step, before and after the engine was replaced.

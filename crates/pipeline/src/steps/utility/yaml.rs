@@ -1,10 +1,12 @@
 //! `readYaml`, `writeYaml`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use groovy::value::{Map, MapKind, Value};
+use libyaml_safer::{Error, Event, EventData, Parser, ScalarStyle};
 use model::request::{Reply, Request};
-use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::super::{StepCall, unexpected};
 use super::tree::MAX_VALUES;
@@ -21,6 +23,10 @@ const MAX_ALIASES: i64 = 50;
 const MOST_ALIASES: i64 = 1000;
 /// What is said where neither a file nor a text is asked for.
 const NOWHERE: &str = "either file or returnText must be provided to writeYaml";
+/// How many directives `%TAG` there may be.
+const MAX_DIRECTIVES: usize = 100;
+/// What tags of YAML itself begin with: `!!int`.
+const OF_YAML: &str = "tag:yaml.org,2002:";
 /// A key that brings the entries of other maps.
 const MERGE: &str = "<<";
 
@@ -102,8 +108,17 @@ fn destination(call: &StepCall) -> Result<(), Fault> {
 
 /// A collection that is not complete.
 enum Open {
-    List { items: Vec<Value>, anchor: usize },
-    Map { map: Map, key: Option<(Value, bool)>, anchor: usize },
+    List {
+        items: Vec<Value>,
+        anchor: Option<String>,
+    },
+    /// With the keys that came from other maps.
+    Map {
+        map: Map,
+        merged: Map,
+        key: Option<(Value, bool)>,
+        anchor: Option<String>,
+    },
 }
 
 #[derive(Default)]
@@ -111,7 +126,7 @@ struct Reader {
     documents: Vec<Value>,
     open: Vec<Open>,
     /// What has a name.
-    anchors: BTreeMap<usize, Value>,
+    anchors: BTreeMap<String, Value>,
     aliases: i64,
     count: usize,
     dates_are_texts: bool,
@@ -128,43 +143,72 @@ pub(crate) fn manifest(text: &str) -> Result<Vec<Value>, String> {
 }
 
 fn read(mut reader: Reader, text: &str, most_aliases: i64) -> Result<Vec<Value>, String> {
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| error.to_string())?;
-        let at = || format!(" in line {}, column {}", span.start.line(), span.start.col() + 1);
-        reader.take(event, most_aliases).map_err(|why| why + &at())?;
+    // The scanner looks at all of them again for each.
+    if text.lines().filter(|line| line.starts_with("%TAG")).count() > MAX_DIRECTIVES {
+        return Err(format!("more than {MAX_DIRECTIVES} directives"));
+    }
+    // It wants the last line ended, too.
+    let whole = if text.ends_with('\n') { Cow::from(text) } else { Cow::from(format!("{text}\n")) };
+    let mut parser = Parser::new();
+    parser.set_input(whole.as_bytes());
+    while let Some(event) = next(&mut parser) {
+        let Event { mut data, start_mark, end_mark, .. } = event?;
+        if let EventData::Scalar { value, style: ScalarStyle::Literal | ScalarStyle::Folded, .. } = &mut data
+            && end_mark.index as usize > text.len()
+            && value.ends_with('\n')
+        {
+            value.pop();
+        }
+        let at = || format!(" in line {}, column {}", start_mark.line + 1, start_mark.column + 1);
+        reader.take(data, most_aliases).map_err(|why| why + &at())?;
     }
     Ok(reader.documents)
 }
 
+/// The next event, also of a text that the scanner has no answer to, such as a tag right before a comma.
+fn next(parser: &mut Parser<&[u8]>) -> Option<Result<Event, String>> {
+    let found = catch_unwind(AssertUnwindSafe(|| parser.next()));
+    let unread = |_| Some(Err("found what cannot be read".to_owned()));
+    found.map_or_else(unread, |event| event.map(|event| event.map_err(|error| refusal(&error))))
+}
+
+/// Why a text is no YAML, and where.
+fn refusal(error: &Error) -> String {
+    let context = error.context().map(|context| format!(" {context}")).unwrap_or_default();
+    let at = error.problem_mark().map(|at| format!(" in line {}, column {}", at.line + 1, at.column + 1));
+    format!("{}{context}{}", error.problem(), at.unwrap_or_default())
+}
+
 impl Reader {
-    fn take(&mut self, event: Event<'_>, most_aliases: i64) -> Result<(), String> {
+    fn take(&mut self, event: EventData, most_aliases: i64) -> Result<(), String> {
         match event {
-            Event::DocumentStart(_) => self.anchors.clear(),
-            Event::Scalar(text, style, anchor, tag) => {
+            EventData::DocumentStart { .. } => self.anchors.clear(),
+            EventData::Scalar { value: text, style, anchor, tag, .. } => {
                 let is_plain = style == ScalarStyle::Plain;
-                let is_merge = is_plain && tag.is_none() && text == MERGE;
-                let value = match scalar(&text, is_plain, tag.as_deref())? {
+                let is_merge = is_plain && named(tag.as_ref()).is_none() && text == MERGE;
+                let value = match scalar(&text, is_plain, named(tag.as_ref()))? {
                     date if self.dates_are_texts && date.date_ms().is_some() => values::text(&text),
                     value => value,
                 };
                 self.put(value, anchor, is_merge)?;
             }
-            Event::SequenceStart(anchor, tag) => {
-                known(tag.as_deref(), &["seq", "omap", "pairs"])?;
+            EventData::SequenceStart { anchor, tag, .. } => {
+                known(named(tag.as_ref()), &["seq", "omap", "pairs"])?;
                 self.begin(Open::List { items: Vec::new(), anchor })?;
             }
-            Event::MappingStart(anchor, tag) => {
-                known(tag.as_deref(), &["map", "set"])?;
-                self.begin(Open::Map { map: Map::new(MapKind::Linked), key: None, anchor })?;
+            EventData::MappingStart { anchor, tag, .. } => {
+                known(named(tag.as_ref()), &["map", "set"])?;
+                let empty = || Map::new(MapKind::Linked);
+                self.begin(Open::Map { map: empty(), merged: empty(), key: None, anchor })?;
             }
-            Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
+            EventData::SequenceEnd | EventData::MappingEnd => match self.open.pop() {
                 Some(Open::List { items, anchor }) => self.put(Value::list(items), anchor, false)?,
                 Some(Open::Map { map, anchor, .. }) => self.put(Value::Map(map.into()), anchor, false)?,
                 None => {}
             },
-            Event::Alias(name) => {
-                let Some(value) = self.anchors.get(&name).cloned() else {
-                    return Err("found an alias of what is not complete".to_owned());
+            EventData::Alias { anchor } => {
+                let Some(value) = self.anchors.get(&anchor).cloned() else {
+                    return Err(format!("found undefined alias {anchor}"));
                 };
                 if matches!(value, Value::List(_) | Value::Map(_)) {
                     self.aliases += 1;
@@ -174,9 +218,9 @@ impl Reader {
                         ));
                     }
                 }
-                self.put(value, 0, false)?;
+                self.put(value, None, false)?;
             }
-            Event::DocumentEnd | Event::StreamStart | Event::StreamEnd | Event::Nothing => {}
+            EventData::DocumentEnd { .. } | EventData::StreamStart { .. } | EventData::StreamEnd => {}
         }
         Ok(())
     }
@@ -185,23 +229,34 @@ impl Reader {
         if self.open.len() >= MAX_NESTING {
             return Err(format!("Nesting Depth exceeded max {MAX_NESTING}"));
         }
+        let (Open::List { anchor, .. } | Open::Map { anchor, .. }) = &open;
+        // Until it is complete, nothing has its name.
+        if let Some(anchor) = anchor {
+            self.anchors.remove(anchor);
+        }
         self.open.push(open);
         Ok(())
     }
 
     /// A value is complete.
-    fn put(&mut self, value: Value, anchor: usize, is_merge: bool) -> Result<(), String> {
+    fn put(&mut self, value: Value, anchor: Option<String>, is_merge: bool) -> Result<(), String> {
         counted(&mut self.count, 1)?;
-        if anchor > 0 {
+        if let Some(anchor) = anchor {
             self.anchors.insert(anchor, value.clone());
         }
         match self.open.last_mut() {
             None => self.documents.push(value),
             Some(Open::List { items, .. }) => items.push(value),
-            Some(Open::Map { map, key, .. }) => match key.take() {
+            Some(Open::Map { map, merged, key, .. }) => match key.take() {
                 None => *key = Some((value, is_merge)),
-                Some((_, true)) => merge(map, &value, &mut self.count)?,
-                Some((key, false)) => drop(map.put(key, value)),
+                Some((_, true)) => merge(map, merged, &value, &mut self.count)?,
+                Some((key, false)) => {
+                    // Of two the last one stands, where it stands.
+                    if merged.remove(&key).is_none() && map.remove(&key).is_some() {
+                        counted(&mut self.count, map.len() / 4)?;
+                    }
+                    map.put(key, value);
+                }
             },
         }
         Ok(())
@@ -209,7 +264,7 @@ impl Reader {
 }
 
 /// Takes the entries of one map, or several, that a map does not have itself, and counts all it looks at.
-fn merge(map: &Map, from: &Value, count: &mut usize) -> Result<(), String> {
+fn merge(map: &Map, merged: &Map, from: &Value, count: &mut usize) -> Result<(), String> {
     let all = match from {
         Value::List(list) => list.snapshot(),
         one => vec![one.clone()],
@@ -221,7 +276,8 @@ fn merge(map: &Map, from: &Value, count: &mut usize) -> Result<(), String> {
         counted(count, other.len() + 1)?;
         for (key, value) in (0..other.len()).filter_map(|at| other.at(at)) {
             if !map.has(&key) {
-                map.put(key, value);
+                map.put(key.clone(), value);
+                merged.put(key, Value::Null);
             }
         }
     }
@@ -234,32 +290,34 @@ fn counted(count: &mut usize, more: usize) -> Result<(), String> {
     if *count > MAX_VALUES { Err(format!("more than {MAX_VALUES} values")) } else { Ok(()) }
 }
 
-fn scalar(text: &str, is_plain: bool, tag: Option<&Tag>) -> Result<Value, String> {
+/// A tag that says something, unlike a lonely `!`.
+fn named(tag: Option<&String>) -> Option<&str> {
+    tag.map(String::as_str).filter(|tag| *tag != "!")
+}
+
+fn scalar(text: &str, is_plain: bool, tag: Option<&str>) -> Result<Value, String> {
     let Some(tag) = tag else { return Ok(if is_plain { resolve(text) } else { values::text(text) }) };
-    let wrong = || format!("`{text}` is no !!{}", tag.suffix);
-    match (tag.is_yaml_core_schema(), tag.suffix.as_str()) {
-        (true, "timestamp") => super::yaml_date::read(text).map(Value::date).ok_or_else(wrong),
-        (true, "str" | "binary") => Ok(values::text(text)),
-        (true, "int") => integer(text).ok_or_else(wrong),
-        (true, "float") => {
-            float(text).or_else(|| Some(Value::Double(integer(text)?.as_i64()? as f64))).ok_or_else(wrong)
-        }
-        (true, "bool") => Some(resolve(text)).filter(|value| matches!(value, Value::Bool(_))).ok_or_else(wrong),
-        (true, "null") => Ok(Value::Null),
-        // `! text`: it is no more than text.
-        (false, "" | "!") if matches!(tag.handle.as_str(), "" | "!") => Ok(values::text(text)),
+    let name = tag.strip_prefix(OF_YAML).ok_or_else(|| no_constructor(tag))?;
+    let wrong = || format!("`{text}` is no !!{name}");
+    match name {
+        "timestamp" => super::yaml_date::read(text).map(Value::date).ok_or_else(wrong),
+        "str" | "binary" => Ok(values::text(text)),
+        "int" => integer(text).ok_or_else(wrong),
+        "float" => float(text).or_else(|| Some(Value::Double(integer(text)?.as_i64()? as f64))).ok_or_else(wrong),
+        "bool" => Some(resolve(text)).filter(|value| matches!(value, Value::Bool(_))).ok_or_else(wrong),
+        "null" => Ok(Value::Null),
         _ => Err(no_constructor(tag)),
     }
 }
 
-fn known(tag: Option<&Tag>, names: &[&str]) -> Result<(), String> {
+fn known(tag: Option<&str>, names: &[&str]) -> Result<(), String> {
     match tag {
-        Some(tag) if !(tag.is_yaml_core_schema() && names.contains(&tag.suffix.as_str())) => Err(no_constructor(tag)),
+        Some(tag) if tag.strip_prefix(OF_YAML).is_none_or(|name| !names.contains(&name)) => Err(no_constructor(tag)),
         _ => Ok(()),
     }
 }
 
-fn no_constructor(tag: &Tag) -> String {
+fn no_constructor(tag: &str) -> String {
     format!("could not determine a constructor for the tag {tag}")
 }
 
@@ -283,9 +341,45 @@ mod tests {
         assert_eq!(read(merged).unwrap(), r#"{"base":{"x":1,"y":2},"own":{"x":1,"y":3,"z":{"x":1,"y":2}}}"#);
         assert_eq!(
             read("k: !!str 12\nn: ! 12\nt: |\n  one\n  two\n").unwrap(),
-            r#"{"k":"12","n":"12","t":"one\ntwo\n"}"#
+            r#"{"k":"12","n":12,"t":"one\ntwo\n"}"#
         );
         assert_eq!(read("").unwrap(), "");
+    }
+
+    /// As SnakeYAML 1.33 reads them.
+    #[test]
+    fn what_is_written_loosely() {
+        for (text, expect) in [
+            (
+                "top:\n  args: [\n    \"a\",\n  ]\n  x: {\n    a: 1,\n  b: 2\n  }\n",
+                r#"{"top":{"args":["a"],"x":{"a":1,"b":2}}}"#,
+            ),
+            ("- a: [\n1,\n2\n]\n- b\n", r#"[{"a":[1,2]},"b"]"#),
+            ("top:\n  a: \"line\nb\"\n  c: 'x\ny'\n", r#"{"top":{"a":"line b","c":"x y"}}"#),
+            ("a: 1\na: 2\nb: 3\na: 4\n", r#"{"b":3,"a":4}"#),
+            ("x: &x {k: 1, l: 2}\ny: {<<: *x, k: 3}", r#"{"x":{"k":1,"l":2},"y":{"k":3,"l":2}}"#),
+            ("a: |\n  x", r#"{"a":"x"}"#),
+            ("a: |+\n  x\n\n", r#"{"a":"x\n\n"}"#),
+            ("a: >\n  x\n  y", r#"{"a":"x y"}"#),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(expect), "{text}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_where() {
+        for (text, expect) in [
+            ("a: b: c", "mapping values are not allowed in this context in line 1, column 5"),
+            (
+                "a:\n\t- b",
+                "found character that cannot start any token while scanning for the next token in line 2, column 1",
+            ),
+            ("a: *b", "found undefined alias b in line 1, column 4"),
+            ("[!!str, a]", "found what cannot be read"),
+            ("a: \u{7}", "control characters are not allowed"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), expect, "{text}");
+        }
     }
 
     #[test]
@@ -299,7 +393,9 @@ mod tests {
         assert!(read(&"- ".repeat(100_000)).is_err());
         assert!(read("a: &a [*a]").is_err());
         assert!(read("a: !java.net.URL 'x'").unwrap_err().contains("could not determine a constructor for the tag"));
-        assert!(read("a: b: c").is_err());
+        assert!(read(&"%TAG !a! b\n".repeat(MAX_DIRECTIVES + 1)).unwrap_err().contains("directives"));
+        let twice: String = (0..120_000).map(|n| format!("a{}: 1\n", n % 60_000)).collect();
+        assert!(read(&twice).unwrap_err().contains("more than"));
     }
 
     #[test]
@@ -311,8 +407,8 @@ mod tests {
                 .iter()
                 .map(|(n, v)| (n.as_str(), v.clone())),
         );
-        let (map, mut count) = (Map::new(MapKind::Linked), 0);
-        let why = merge(&map, &Value::list(vec![base; 10_000]), &mut count).unwrap_err();
+        let (map, merged, mut count) = (Map::new(MapKind::Linked), Map::new(MapKind::Linked), 0);
+        let why = merge(&map, &merged, &Value::list(vec![base; 10_000]), &mut count).unwrap_err();
         assert!(why.contains("more than") && count <= MAX_VALUES + 1001, "{why}: {count}");
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 
 use groovy::value::{Map, MapKind, Value};
 use libyaml_safer::{Error, Event, EventData, Parser, ScalarStyle};
@@ -28,7 +29,7 @@ const MAX_DIRECTIVES: usize = 100;
 /// What tags of YAML itself begin with: `!!int`.
 const OF_YAML: &str = "tag:yaml.org,2002:";
 /// A key that brings the entries of other maps.
-const MERGE: &str = "<<";
+pub(super) const MERGE: &str = "<<";
 
 /// `readYaml file: 'x.yml'`, `readYaml text: 'a: 1'`: a value, or a list of them where there are several documents.
 ///
@@ -114,8 +115,8 @@ enum Open {
     },
     /// With the keys that came from other maps.
     Map {
-        map: Map,
-        merged: Map,
+        map: Rc<Map>,
+        merged: Rc<Map>,
         key: Option<(Value, bool)>,
         anchor: Option<String>,
     },
@@ -198,12 +199,12 @@ impl Reader {
             }
             EventData::MappingStart { anchor, tag, .. } => {
                 known(named(tag.as_ref()), &["map", "set"])?;
-                let empty = || Map::new(MapKind::Linked);
+                let empty = || Rc::new(Map::new(MapKind::Linked));
                 self.begin(Open::Map { map: empty(), merged: empty(), key: None, anchor })?;
             }
             EventData::SequenceEnd | EventData::MappingEnd => match self.open.pop() {
                 Some(Open::List { items, anchor }) => self.put(Value::list(items), anchor, false)?,
-                Some(Open::Map { map, anchor, .. }) => self.put(Value::Map(map.into()), anchor, false)?,
+                Some(Open::Map { map, anchor, .. }) => self.put(Value::Map(map), anchor, false)?,
                 None => {}
             },
             EventData::Alias { anchor } => {

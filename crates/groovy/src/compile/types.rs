@@ -119,8 +119,9 @@ impl Names {
         let package = script.package.as_ref().map(|(package, _)| package.clone());
         let methods = script.methods.iter().map(|method| method.name.clone()).collect();
         let mut names = Names { index, package, methods, ..Names::default() };
+        let own = script.classes.iter().map(|class| names.full(&class.name)).collect();
         for import in &script.imports {
-            names.import(import);
+            names.import(import, &own);
         }
         for class in &script.classes {
             names.declare(class, None);
@@ -137,22 +138,38 @@ impl Names {
         }
     }
 
-    fn import(&mut self, import: &Import) {
+    /// `own`: classes at the top level of this file.
+    fn import(&mut self, import: &Import, own: &HashSet<Text>) {
         let simple = |path: &Text| -> Text { path.rsplit('.').next().unwrap_or(path).into() };
         match (import.is_static, import.star) {
             (true, false) => {
                 if let Some((class, member)) = import.path.rsplit_once('.') {
                     let local = import.alias.clone().unwrap_or_else(|| member.into());
-                    self.statics.insert(local, (class.into(), member.into()));
+                    let class = self.imported_class(class, own);
+                    self.statics.insert(local, (class, member.into()));
                 }
             }
             (false, false) => {
                 let local = import.alias.clone().unwrap_or_else(|| simple(&import.path));
-                self.known.insert(local, import.path.clone());
+                let path = self.imported_class(&import.path, own);
+                self.known.insert(local, path);
             }
             (false, true) => self.stars.push(import.path.clone()),
-            (true, true) => self.static_stars.push(import.path.clone()),
+            (true, true) => self.static_stars.push(self.imported_class(&import.path, own)),
         }
+    }
+
+    /// The full name of a class that an import names, which may be within one of this file or of a library.
+    fn imported_class(&self, path: &str, own: &HashSet<Text>) -> Text {
+        let is_class = |name: &str| self.index.has(name) || own.contains(name);
+        let mut outer = path;
+        while !is_class(outer) {
+            match outer.rsplit_once('.') {
+                Some((rest, _)) => outer = rest,
+                None => return path.into(),
+            }
+        }
+        format!("{outer}{}", path[outer.len()..].replace('.', "$")).into()
     }
 
     fn add_own(&mut self, class: &Class) {

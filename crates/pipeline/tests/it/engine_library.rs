@@ -174,6 +174,46 @@ fn a_declarative_pipeline_may_ask_in_a_section_of_its_own() {
     ran.is(Outcome::Success).has("Loading library tools@9").has("building v2");
 }
 
+#[test]
+fn classes_within_classes_are_imported() {
+    const NESTED: FixtureLibrary = FixtureLibrary {
+        name: "acme",
+        implicit: false,
+        files: &[
+            (
+                "src/org/acme/Log.groovy",
+                "package org.acme
+                 import static org.acme.Log.Level.DEBUG
+                 class Log {
+                     static least() { DEBUG }
+                     enum Level { DEBUG, INFO }
+                     static class Line { def text; static of(text) { new Line(text: text) } }
+                 }",
+            ),
+            (
+                "src/org/acme/Use.groovy",
+                "package org.acme
+                 import org.acme.Log.Level as L
+                 import static org.acme.Log.Line.of
+                 class Use { static all() { [L.INFO, of('one').text, Log.Level.valueOf('DEBUG')] } }",
+            ),
+        ],
+    };
+    let source = "@Library('acme')
+        import org.acme.*
+        import org.acme.Log.Level
+        import org.acme.Log.Line
+        import static org.acme.Log.Level.*
+        Level level = INFO
+        def say(Line line) { line.text }
+        echo \"${Log.least()} ${Use.all()} ${Level.values()} $level ${say(new Line(text: 't'))}\"";
+    World::new(Fixture { libraries: vec![NESTED], ..Fixture::default() })
+        .run(source)
+        .unwrap()
+        .is(Outcome::Success)
+        .has("DEBUG [INFO, one, DEBUG] [DEBUG, INFO] INFO t");
+}
+
 /// Source: `GlobalVariable.byName`, the order of the addresses of a class loader, and `ResourceStep`.
 #[test]
 fn of_two_libraries_with_the_same_file_the_first_counts() {

@@ -31,6 +31,7 @@ const KNOWN: &[&str] = &[
     "Immutable",
     "IndexedProperty",
     "Lazy",
+    "Log",
     "Memoized",
     "Sortable",
     "ToString",
@@ -311,6 +312,11 @@ fn expand_class(class: &mut Class, full: &str, declared: &Declared<'_>, left: &m
     builders::write(class, declared, &mut members, left);
     if let Some(of) = annotation(&all, "Category").and_then(|c| word(c, "value")) {
         let _ = writeln!(members, "static final $category = {of}");
+    }
+    if let Some(log) = annotation(&all, "Log") {
+        let name = word(log, "value").unwrap_or_else(|| "log".into());
+        let made = format!("java.util.logging.Logger.getLogger('{full}')");
+        let _ = writeln!(members, "private static final java.util.logging.Logger {name} = {made}");
     }
     let given = data_class::write(class, full, declared, &mut members, left);
     indexed(class, &mut members);

@@ -102,6 +102,11 @@ pub(super) fn math(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
 pub(super) fn integers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
     let long = &*class.name == "java.lang.Long";
     match (name, args) {
+        // No property of a system is set here.
+        ("getLong", [_, rest @ ..]) if long => yes(rest.first().cloned().unwrap_or_default()),
+        ("getInteger", [_, rest @ ..]) if &*class.name == "java.lang.Integer" => {
+            yes(rest.first().cloned().unwrap_or_default())
+        }
         ("parseInt" | "parseLong" | "valueOf" | "decode", [Value::Null, ..]) => {
             Err(ctx.fail("java.lang.NumberFormatException", "Cannot parse null string"))
         }
@@ -306,6 +311,8 @@ fn in_radix(n: i64, radix: i64) -> String {
 
 pub(super) fn parsers(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
     match (name, args) {
+        // No property of a system is set here.
+        ("getBoolean", [_]) if &*class.name == "java.lang.Boolean" => yes(false),
         ("parseBoolean", [text]) => yes(!text.is_null() && ctx.text(text)?.eq_ignore_ascii_case("true")),
         ("valueOf", [source]) if &*class.name == "java.lang.Boolean" && source.is_text() => {
             yes(ctx.text(source)?.eq_ignore_ascii_case("true"))

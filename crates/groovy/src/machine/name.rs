@@ -250,7 +250,12 @@ impl Vm<'_> {
             if let Some(value) = self.world.variable(id, name) {
                 return Ok(Found::Value(value.clone()));
             }
-            let found = self.object_property(target, object, name, Named::Alone)?;
+            // That is a property of what holds the variables, which stands for the script elsewhere.
+            let of_binding = &**name == "variables"
+                && !object.class.has_method("getVariables")
+                && object.class.script.as_ref().is_none_or(|s| !s.fields.contains_key(name));
+            let found =
+                if of_binding { Found::Missing } else { self.object_property(target, object, name, Named::Alone)? };
             if !matches!(found, Found::Missing) {
                 return Ok(found);
             }

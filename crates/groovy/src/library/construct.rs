@@ -182,8 +182,11 @@ pub(crate) fn java(ctx: &mut Ctx<'_>, class: &Rc<Class>, args: &[Value]) -> Answ
         ("java.math.BigInteger", [text, radix]) => {
             let (text, radix) = (ctx.text(text)?, super::int(radix).unwrap_or(10) as u32);
             ctx.room(text.len())?;
-            let short = text.len() as u64 <= crate::value::decimal::DIGITS_MAX && (2..=36).contains(&radix);
-            let parsed = num_bigint::BigInt::parse_bytes(text.as_bytes(), radix.clamp(2, 36)).filter(|_| short);
+            if text.len() as u64 > crate::value::decimal::DIGITS_MAX {
+                return Err(Fault::Limit(crate::machine::LimitKind::Digits));
+            }
+            let is_known = (2..=36).contains(&radix);
+            let parsed = num_bigint::BigInt::parse_bytes(text.as_bytes(), radix.clamp(2, 36)).filter(|_| is_known);
             parsed.map(Value::big).ok_or_else(|| super::strings::number_fault(ctx, &text)).map(Some)
         }
         ("java.lang.Boolean", [text]) if text.is_text() => yes(ctx.text(text)?.eq_ignore_ascii_case("true")),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use num_bigint::BigInt;
 
 use super::{Answer, int, numbers, sequence, strings, yes};
-use crate::machine::{Ctx, Fault};
+use crate::machine::{Ctx, Fault, LimitKind};
 use crate::value::{List, ListKind, Map, MapKind, Value, is_number, to_decimal, to_f64};
 
 /// A `BigInteger` from text.
@@ -14,8 +14,11 @@ pub(crate) fn big_integer(ctx: &Ctx<'_>, text: &str) -> Result<Value, Fault> {
     if text.is_empty() {
         return Err(ctx.fail("java.lang.NumberFormatException", "Zero length BigInteger"));
     }
-    let ok = text.len() as u64 <= crate::value::decimal::DIGITS_MAX;
-    let parsed = BigInt::parse_bytes(digits.as_bytes(), 10).filter(|_| ok);
+    // Reading digits costs their square.
+    if text.len() as u64 > crate::value::decimal::DIGITS_MAX {
+        return Err(Fault::Limit(LimitKind::Digits));
+    }
+    let parsed = BigInt::parse_bytes(digits.as_bytes(), 10);
     parsed.map(Value::big).ok_or_else(|| strings::number_fault(ctx, text))
 }
 

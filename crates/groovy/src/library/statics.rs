@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{Answer, collection_statics, int, number_statics, yes};
-use crate::machine::{Ctx, Fault};
+use crate::machine::{Ctx, Fault, accessor};
 use crate::value::{Class, Value};
 
 pub(crate) fn method(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) -> Answer {
@@ -99,6 +99,20 @@ fn of_class(ctx: &mut Ctx<'_>, class: &Rc<Class>, name: &str, args: &[Value]) ->
                 all.push(ctx.world.java_class("groovy.lang.GroovyObject"));
             }
             yes(Value::array(all.into_iter().map(Value::Class).collect(), "java.lang.Class"))
+        }
+        // What a meta class is asked of an object, past what the object's own methods make of it.
+        ("getProperty", [object @ Value::Object(o), key]) if o.class.is_a(&class.name) => {
+            let name = ctx.text(key)?;
+            let getter =
+                ["get", "is"].map(|prefix| accessor(prefix, &name)).into_iter().find(|g| o.class.has_method(g));
+            match (getter, o.field(&name)) {
+                (Some(getter), _) => ctx.ask(object, "$got", &[Value::str(getter)]).map(Some),
+                (None, Some(value)) => yes(value),
+                (None, None) => Err(ctx.world.missing_property(&name, &o.class.name)),
+            }
+        }
+        ("hasProperty" | "getMetaProperty", [object @ Value::Object(o), key]) if o.class.is_a(&class.name) => {
+            super::method(ctx, object, "hasProperty", std::slice::from_ref(key))
         }
         ("isCase", [Value::Class(other)]) => yes(other.is_a(&class.name)),
         ("isInstance" | "isCase", [value]) => yes(!value.is_null() && ctx.world.class_of(value).is_a(&class.name)),

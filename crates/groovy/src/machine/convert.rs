@@ -211,6 +211,14 @@ impl Vm<'_> {
                 {
                     return self.convert(&Value::List(list), ty, explicit, made);
                 }
+                if let Value::Object(o) = value
+                    && explicit
+                    && o.class.is_iterated()
+                    && is_subtype(&name, "java.util.Collection")
+                {
+                    let items = self.ctx().ask(value, "$items", &[])?;
+                    return self.convert(&items, ty, explicit, made);
+                }
                 if let Some(converted) = library::convert::to_type(&mut self.ctx(), value, &name, explicit)? {
                     return Ok(converted);
                 }

@@ -282,7 +282,12 @@ impl Vm<'_> {
         let field = script.fields.get(name)?;
         let frame = self.f.frames.last()?;
         let is_its = matches!(&frame.this, Value::Object(this) if std::ptr::eq(&**this, object));
-        let Some(code) = frame.func.class.as_ref().filter(|_| is_its) else { return Some((field, false)) };
+        let Some(code) = frame.func.class.as_ref().filter(|_| is_its) else {
+            // `@Field` of a script, whose code is in no class.
+            let of_script =
+                is_its && frame.func.class.is_none() && matches!(*object.native.borrow(), Native::Script(_));
+            return Some((field, of_script && frame.closure.is_none()));
+        };
         // Closures of a trait are as its methods are.
         let direct = |field: &FieldInfo| frame.closure.is_none() || field.seen == Seen::Trait;
         if *code == field.owner {

@@ -40,6 +40,7 @@ const OF_ITERABLES: &[&str] = &[
     "max",
     "min",
     "permutations",
+    "size",
     "sort",
     "sum",
     "tail",

@@ -416,7 +416,7 @@ impl Vm<'_> {
             _ => match (number(&a).zip(number(&b)), one_unit(&a).zip(one_unit(&b))) {
                 (Some((x, y)), _) => (x, y, RangeKind::Long),
                 (_, Some((x, y))) => (x, y, RangeKind::Text),
-                _ if matches!(&a, Value::Object(o) if o.class.has_method("next") && o.class.has_method("previous")) => {
+                _ if matches!(&a, Value::Object(o) if o.class.has_method("next") || o.class.has_method("previous")) => {
                     let list = self.ctx().ask(&a, "$range", &[b, inclusive.into()])?;
                     self.replace(2, list);
                     return Ok(());

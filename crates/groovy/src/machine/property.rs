@@ -435,7 +435,7 @@ impl Vm<'_> {
                     return Err(self.world.missing_property(name, &class.name));
                 }
             }
-            Value::Host(host) => match self.host.set_property(Some(host), name, &value) {
+            Value::Host(host) => match self.set_on_host(host, name, &value)? {
                 Some(Ok(())) => {}
                 Some(Err(exception)) => return Err(Fault::Throw(exception)),
                 None => return Err(self.world.missing_property(name, host.kind)),

@@ -5,8 +5,13 @@ use std::rc::Rc;
 use super::exec::{Step, Vm};
 use super::fiber::Landing;
 use super::host::HostCall;
+use super::need::Fault;
 use crate::ast::Text;
-use crate::value::{HostRef, Value};
+use crate::value::render::asks_text;
+use crate::value::{HostRef, List, Str, Value};
+
+/// How much of what the host is given is looked through for texts that methods of the script make.
+const TOLD_MAX: usize = 10_000;
 
 impl Vm<'_> {
     /// Whether the host takes a call of `name` on this object from the script. What the machine's own functions call is not taken,
@@ -51,6 +56,8 @@ impl Vm<'_> {
                 let text = self.ctx().str(&value)?;
                 joined.push(text.clone());
                 self.f.stack[i] = Value::Str(text);
+            } else if let Some(told) = self.told(&value, &mut TOLD_MAX.clone(), &mut joined)? {
+                self.f.stack[i] = told;
             }
         }
         let (span, script) = self.place();
@@ -58,6 +65,53 @@ impl Vm<'_> {
         let named = if named && !args.is_empty() { Some(args.remove(0)) } else { None };
         self.f.stack.truncate(at);
         self.wait_for(HostCall { target: None, receiver, name, named, args, joined, span, script }, at, landing)
+    }
+
+    /// Gives a property of an object of the host a value, and of an object with a text of its own that text. `None`: there is no such one.
+    pub(super) fn set_on_host(
+        &mut self,
+        host: &HostRef,
+        name: &str,
+        value: &Value,
+    ) -> Result<Option<Result<(), Value>>, Fault> {
+        let told = match value {
+            Value::Object(_) if asks_text(value) => Some(Value::Str(self.ctx().str(value)?)),
+            _ => self.told(value, &mut TOLD_MAX.clone(), &mut Vec::new())?,
+        };
+        Ok(self.host.set_property(Some(host), name, told.as_ref().unwrap_or(value)))
+    }
+
+    /// A collection, where a text put together within it can only be known by methods of the script: as it is with those texts. The host,
+    /// which cannot ask, has them as they are otherwise.
+    fn told(&mut self, value: &Value, left: &mut usize, joined: &mut Vec<Str>) -> Result<Option<Value>, Fault> {
+        let Some(rest) = left.checked_sub(1) else { return Ok(None) };
+        *left = rest;
+        match value {
+            Value::GString(_) if asks_text(value) => {
+                let text = self.ctx().str(value)?;
+                joined.push(text.clone());
+                Ok(Some(Value::Str(text)))
+            }
+            Value::List(list) => {
+                let mut items = None;
+                for (at, item) in list.snapshot().into_iter().take(*left).enumerate() {
+                    if let Some(told) = self.told(&item, left, joined)? {
+                        items.get_or_insert_with(|| list.snapshot())[at] = told;
+                    }
+                }
+                Ok(items.map(|items| Value::List(List::new(items, list.kind().clone()).into())))
+            }
+            Value::Map(map) => {
+                let mut copy = None;
+                for (key, value) in (0..map.len().min(*left)).filter_map(|at| map.at(at)) {
+                    if let Some(told) = self.told(&value, left, joined)? {
+                        copy.get_or_insert_with(|| map.copy(map.kind())).put(key, told);
+                    }
+                }
+                Ok(copy.map(|copy| Value::Map(copy.into())))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Waits for the host's answer.

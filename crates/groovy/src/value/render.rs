@@ -374,6 +374,11 @@ fn quote(text: &str, out: &mut String) {
     out.push('\'');
 }
 
+/// Whether only methods of the script know the text.
+pub(crate) fn asks_text(value: &Value) -> bool {
+    matches!(render(value, Style::Groovy, PLAIN_MAX, PLAIN_STEPS, &|_| None), Err(RenderStop::Ask(_)))
+}
+
 /// Text without the script.
 pub(crate) fn plain(value: &Value) -> String {
     let fallback = |v: &Value| Some(Value::str(identity(v)));

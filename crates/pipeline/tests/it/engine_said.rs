@@ -108,3 +108,31 @@ fn what_the_run_keeps_counts_as_memory() {
     }
     with_heap(32, "for (int i = 0; i < 200; i++) { currentBuild.description = 'x' * 1_000_000 }").is(Outcome::Success);
 }
+
+/// What a text is that objects of the script put together, their methods know, also within what a step is given.
+#[test]
+fn texts_of_objects_are_known_everywhere() {
+    let source = "class Img implements Serializable { String n; String toString() { \"${n}:1\" } }
+        enum K { A; String toString() { 'kay' } }
+        node {
+            def img = new Img(n: 'app')
+            withEnv([\"IMAGE=${img}\"]) { echo \"env $IMAGE\" }
+            env.TEXT = \"text ${img}\"
+            env.OBJECT = img
+            env.LIST = \"${[img]} ${[a: K.A]}\"
+            echo \"$TEXT, $OBJECT, $LIST\"
+            currentBuild.displayName = \"#1 ${img}\"
+            currentBuild.description = \"${K.A}\"
+            echo \"$currentBuild.displayName $currentBuild.description\"
+            echo writeJSON(returnText: true, json: [v: \"${img}\", l: [\"${K.A}\"]])
+            catchError(message: \"told ${img}\") { error \"failed ${K.A}\" }
+            sh script: \"echo ${img}\"
+        }";
+    let ran = World::new(Fixture::default()).run(source).unwrap();
+    ran.has("env app:1")
+        .has("text app:1, app:1, [app:1] [a:kay]")
+        .has("#1 app:1 kay")
+        .has("{\"v\":\"app:1\",\"l\":[\"kay\"]}")
+        .has("told app:1")
+        .has("failed kay");
+}

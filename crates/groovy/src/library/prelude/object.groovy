@@ -72,3 +72,4 @@ def $range(self, to, inclusive) {
 def $said(self) { try { self.$say(self.localizedMessage) } catch (Throwable other) { }; throw self }
 def $compared(self, other) { try { self.compareTo(other) } catch (ClassCastException e) { null } }
 def $identity(self) { { x -> x } }
+def $got(self, getter) { self."$getter"() }

@@ -24,6 +24,8 @@ pub(crate) fn print(ctx: &mut Ctx<'_>, name: &str, args: &[Value]) -> Answer {
         }
         _ => return Ok(None),
     };
+    // Whoever reads it keeps it: what is said has an end.
+    ctx.world.charge(text.len());
     ctx.host.print(&text);
     yes(Value::Null)
 }

@@ -237,7 +237,7 @@ fn collection(ctx: &mut Ctx<'_>, op: BinaryOp, a: &Value, b: &Value) -> Answer {
         other => vec![other.clone()],
     };
     ctx.room_for_items((items.len() + others.len()) as u64)?;
-    ctx.world.charge((items.len() + others.len()) / 8);
+    ctx.world.charge((items.len() + others.len()) / 3);
     let out =
         if op == BinaryOp::Add { items.into_iter().chain(others).collect() } else { without(ctx, items, &others)? };
     Ok(Some(if array { Value::array(out, "java.lang.Object") } else { of_sum(ctx, op, a, out)? }))

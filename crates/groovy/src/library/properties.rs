@@ -31,6 +31,10 @@ pub(crate) fn property(ctx: &mut Ctx<'_>, object: &Value, name: &str) -> Answer 
             if *l.kind() == ListKind::Tuple && l.len() == 2 && matches!(name, "first" | "second") {
                 return yes(l.get(usize::from(name == "second")).unwrap_or_default());
             }
+            // The field of Java's lists, which Jenkins opens to scripts; other lists have none.
+            if name == "size" && matches!(l.kind(), ListKind::Array | ListKind::Linked) {
+                return yes(Value::Int(l.len() as i32));
+            }
             if name == "empty" && !l.is_array() {
                 return yes(l.is_empty());
             }

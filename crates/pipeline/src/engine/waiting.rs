@@ -56,6 +56,12 @@ impl Lines {
     }
 }
 
+/// So many bytes for the log, which a run keeps: each is worth an instruction, so that what a script says has an end.
+fn said(bytes: usize) -> usize {
+    Meter::work(bytes);
+    bytes
+}
+
 impl Waiting {
     /// Of the machine that was made last.
     pub(super) fn new() -> Waiting {
@@ -78,7 +84,7 @@ impl Waiting {
         }
         let bytes = match &output {
             Output::Request { request, .. } => weight(request),
-            Output::Event(event) => weight(event),
+            Output::Event(event) => said(weight(event)),
             Output::Cancel { .. } => 0,
         };
         self.add(Item::One(output, size_of::<Item>() + bytes));
@@ -96,6 +102,7 @@ impl Waiting {
             text.push_str(&cut(line));
         }
         Meter::work(count * INSTRUCTIONS_PER_LINE);
+        said(text.len());
         self.add(Item::Lines(Lines { step: scope.step, stage: scope.stage, source, text, at: 0 }));
     }
 

@@ -39,7 +39,9 @@ pub fn run(cases: &[Case]) -> Result<HashMap<String, Vec<Part>>, String> {
             .env("JAVA_HOME", &home)
             .env(
                 "JAVA_OPTS",
-                "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dfile.encoding=UTF-8 -Duser.language=en -Duser.country=US",
+                // Jenkins opens that package, too.
+                "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dfile.encoding=UTF-8 -Duser.language=en -Duser.country=US \
+                 --add-opens java.base/java.util=ALL-UNNAMED",
             )
             .stdin(Stdio::null())
             .output()

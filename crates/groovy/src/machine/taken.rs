@@ -7,8 +7,7 @@ use super::fiber::Landing;
 use super::host::HostCall;
 use super::need::Fault;
 use crate::ast::Text;
-use crate::value::render::asks_text;
-use crate::value::{HostRef, List, Str, Value};
+use crate::value::{HostRef, List, Map, Str, Value};
 
 /// How much of what the host is given is looked through for texts that methods of the script make.
 const TOLD_MAX: usize = 10_000;
@@ -75,7 +74,7 @@ impl Vm<'_> {
         value: &Value,
     ) -> Result<Option<Result<(), Value>>, Fault> {
         let told = match value {
-            Value::Object(_) if asks_text(value) => Some(Value::Str(self.ctx().str(value)?)),
+            Value::Object(_) if value.asks_text() => Some(Value::Str(self.ctx().str(value)?)),
             _ => self.told(value, &mut TOLD_MAX.clone(), &mut Vec::new())?,
         };
         Ok(self.host.set_property(Some(host), name, told.as_ref().unwrap_or(value)))
@@ -87,7 +86,7 @@ impl Vm<'_> {
         let Some(rest) = left.checked_sub(1) else { return Ok(None) };
         *left = rest;
         match value {
-            Value::GString(_) if asks_text(value) => {
+            Value::GString(_) if value.asks_text() => {
                 let text = self.ctx().str(value)?;
                 joined.push(text.clone());
                 Ok(Some(Value::Str(text)))
@@ -102,13 +101,18 @@ impl Vm<'_> {
                 Ok(items.map(|items| Value::List(List::new(items, list.kind().clone()).into())))
             }
             Value::Map(map) => {
-                let mut copy = None;
+                let (mut entries, mut is_told) = (Vec::new(), false);
                 for (key, value) in (0..map.len().min(*left)).filter_map(|at| map.at(at)) {
-                    if let Some(told) = self.told(&value, left, joined)? {
-                        copy.get_or_insert_with(|| map.copy(map.kind())).put(key, told);
-                    }
+                    let (own, told) = (self.told(&key, left, joined)?, self.told(&value, left, joined)?);
+                    is_told |= own.is_some() || told.is_some();
+                    entries.push((own.unwrap_or(key), told.unwrap_or(value)));
                 }
-                Ok(copy.map(|copy| Value::Map(copy.into())))
+                if !is_told || entries.len() < map.len() {
+                    return Ok(None);
+                }
+                let copy = Map::new(map.kind());
+                entries.into_iter().for_each(|(key, value)| drop(copy.put(key, value)));
+                Ok(Some(Value::Map(copy.into())))
             }
             _ => Ok(None),
         }

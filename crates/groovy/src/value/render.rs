@@ -374,9 +374,11 @@ fn quote(text: &str, out: &mut String) {
     out.push('\'');
 }
 
-/// Whether only methods of the script know the text.
-pub(crate) fn asks_text(value: &Value) -> bool {
-    matches!(render(value, Style::Groovy, PLAIN_MAX, PLAIN_STEPS, &|_| None), Err(RenderStop::Ask(_)))
+impl Value {
+    /// Whether only methods of the script know the text, which [`Value::to_text`] does not ask.
+    pub fn asks_text(&self) -> bool {
+        matches!(render(self, Style::Groovy, PLAIN_MAX, PLAIN_STEPS, &|_| None), Err(RenderStop::Ask(_)))
+    }
 }
 
 /// Text without the script.

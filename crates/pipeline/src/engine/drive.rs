@@ -65,6 +65,19 @@ impl Core {
         self.start_body(scope, body, args).wait(&self.executor).await
     }
 
+    /// The value, or its text where only methods of the script know that.
+    pub(crate) async fn told(self: &Rc<Self>, scope: &Scope, value: Value) -> Result<Value, Fault> {
+        if !value.asks_text() {
+            return Ok(value);
+        }
+        let (core, scope) = (Rc::clone(self), scope.clone());
+        let task = self.executor.spawn(async move {
+            let fiber = core.machine.borrow_mut().start_method(value, "toString", Vec::new());
+            drive(&core, &scope, fiber).await
+        });
+        task.wait(&self.executor).await
+    }
+
     /// Runs the body of a script that was loaded.
     pub(crate) async fn run_script(self: &Rc<Self>, scope: &Scope, script: ScriptId) -> Result<Value, Fault> {
         let (core, scope) = (Rc::clone(self), scope.clone());

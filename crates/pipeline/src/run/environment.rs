@@ -142,7 +142,7 @@ async fn evaluate(
             }
             Err(fault) => return Err(fault),
         };
-        let text = value.to_text();
+        let text = it.core.told(&scope, value).await?.to_text();
         // A plan's programs say nothing, and a variable without a value is none.
         let is_unsaid = it.core.facts.planning && text.is_empty() && is_output(expr);
         found[index] = Some(if is_unsaid { entry.name.to_string() } else { text });

@@ -57,12 +57,22 @@ impl Interpreter {
         {
             return Ok(value);
         }
-        self.call_part(scope, self.closures.value(expr)).await.map_err(|f| f.at(expr.span))
+        let value = self.call_part(scope, self.closures.value(expr)).await.map_err(|f| f.at(expr.span))?;
+        self.put_together(scope, value).await
+    }
+
+    /// A text that was put together is one, whatever it is made of.
+    async fn put_together(&self, scope: &Scope, value: Value) -> Result<Value, Fault> {
+        match value {
+            Value::GString(_) => self.core.told(scope, value).await,
+            other => Ok(other),
+        }
     }
 
     /// The text of an expression.
     pub(super) async fn text(&self, scope: &Scope, expr: &Expr) -> Result<String, Fault> {
-        Ok(self.eval(scope, expr).await?.to_text())
+        let value = self.eval(scope, expr).await?;
+        Ok(self.core.told(scope, value).await?.to_text())
     }
 
     /// The truth of an expression; text counts as Java's `Boolean.valueOf` reads it.
@@ -91,8 +101,11 @@ impl Interpreter {
     ) -> Result<(Vec<(String, Value)>, Vec<Value>), Fault> {
         let both = self.call_part(scope, self.closures.arguments(call)).await.map_err(|f| f.at(call.span))?;
         let mut both = both.items().unwrap_or_default().into_iter();
-        let named = both.next().as_ref().and_then(values::entries).unwrap_or_default();
-        let others = both.next().and_then(|v| v.items()).unwrap_or_default();
+        let mut named = both.next().as_ref().and_then(values::entries).unwrap_or_default();
+        let mut others = both.next().and_then(|v| v.items()).unwrap_or_default();
+        for value in named.iter_mut().map(|(_, value)| value).chain(&mut others) {
+            *value = self.put_together(scope, std::mem::take(value)).await?;
+        }
         Ok((named, others))
     }
 

@@ -136,3 +136,26 @@ fn texts_of_objects_are_known_everywhere() {
         .has("told app:1")
         .has("failed kay");
 }
+
+#[test]
+fn texts_of_objects_are_known_in_directives() {
+    let source = "class V implements Serializable { String toString() { 'v1' } }
+        def v = new V()
+        def next() { new V() }
+        pipeline {
+            agent { label \"of-${v}\" }
+            environment { TEXT = \"text ${v}\"; OBJECT = next(); LIST = \"${[v]}\" }
+            parameters { string(name: 'P', defaultValue: \"default ${v}\") }
+            stages {
+                stage('A') {
+                    when { environment name: 'TEXT', value: \"text ${v}\" }
+                    environment { INNER = \"in $OBJECT\" }
+                    steps { echo \"$TEXT, $OBJECT, $LIST, $INNER, $params.P\" }
+                }
+            }
+        }";
+    World::new(Fixture::default()).run(source).unwrap().has("text v1, v1, [v1], in v1, default v1");
+    let source =
+        "class V { String toString() { 'v1' } }\nparallel([\"b ${new V()}\": { echo 'in it' }, failFast: true])";
+    World::new(Fixture::default()).run(source).unwrap().has("in it").has("b v1");
+}
